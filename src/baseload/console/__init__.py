@@ -1,0 +1,1 @@
+"""Pages for people. No business rules: what a page shows comes from the services of `baseload.control`."""

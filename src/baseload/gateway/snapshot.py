@@ -1,0 +1,115 @@
+"""The snapshot: all a gateway works from, immutable, one file, written by the control plane and replaced atomically.
+
+In:     `HOME/snapshot.msgpack` (msgpack of `Snapshot`), written by `baseload.control`.
+Out:    rows with integer ids; `baseload.gateway.catalog` indexes them for the request path.
+Holds no secret: keys are HMACs (`vault.key_hash`), credentials are references (`env:NAME`, `file:PATH`, `sealed:...`).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from baseload.money.price import PriceRow
+
+FORMAT = 1
+
+
+class _Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    pass
+
+
+class AccountRow(_Row):
+    id: int
+    name: str
+    tariff: int
+    disabled: bool = False
+
+
+class KeyRow(_Row):
+    id: int
+    account: int
+    hash: bytes  # vault.key_hash(pepper, key text), 32 bytes
+    prefix: str  # first characters, for people
+    models: tuple[str, ...] = ()  # empty = every model
+    expires_ns: int = 0  # 0 = never
+
+
+class ProviderRow(_Row):
+    id: int
+    name: str
+    kind: str  # "vendor" | "engine"
+    dialect: str  # a name of baseload.providers.catalogue: error table, usage quirks, auth
+    base_url: str  # scheme://host[:port]/prefix, without the protocol's path
+    credential: str = ""  # "" | env:NAME | file:PATH | sealed:BASE64
+    abort: str = "unknown"  # does closing a stream stop the billing? "stops" | "continues" | "unknown" (vendors.md 4)
+    connect_timeout_s: float = 5.0
+    first_byte_timeout_s: float = 120.0
+    idle_timeout_s: float = 120.0
+    connections_max: int = 1024
+    ca_file: str = ""  # extra trust root (PEM) for TLS
+    cache_ttl: str = ""  # lifetime of unlabelled cache writes, "" = dialect's default
+
+
+class OfferRow(_Row):
+    id: int
+    name: str  # "smollm2@local"
+    model: str  # the name clients ask for
+    provider: int
+    upstream_model: str
+    endpoints: tuple[str, ...]  # of "chat", "completions", "embeddings"
+    cost_prices: tuple[int, ...]  # price row ids, one in force at an instant
+    context_max: int = 0  # tokens, 0 = not known
+    output_max: int = 0
+    bytes_per_token: float = 4.0
+
+
+class TariffRow(_Row):
+    id: int
+    name: str
+    margin_ppm: int  # charge = cost x (1e6 + margin_ppm) / 1e6 where no own price fits
+    prices: dict[str, tuple[int, ...]] = {}  # model -> price row ids that replace cost plus margin
+
+
+class Snapshot(_Row):
+    format: int
+    version: int  # grows by one with every publication
+    made_ns: int
+    accounts: list[AccountRow]
+    keys: list[KeyRow]
+    providers: list[ProviderRow]
+    offers: list[OfferRow]
+    tariffs: list[TariffRow]
+    prices: list[PriceRow]
+    console_url: str = ""  # where GET / sends a browser
+    fx: dict[str, str] = {}  # currency -> decimal string, units of `fx_base` for one unit; for comparing offers only
+    fx_base: str = "USD"
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Snapshot)
+
+
+def write(path: Path, snapshot: Snapshot) -> None:
+    """Replaces the file in one step; a reader sees the old or the new one, never a half. Mode 0600."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".snapshot-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(_encoder.encode(snapshot))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def read(path: Path) -> Snapshot:
+    """Raises FileNotFoundError, or msgspec.DecodeError when the file is not a snapshot of this format."""
+    snapshot = _decoder.decode(path.read_bytes())
+    if snapshot.format != FORMAT:
+        raise msgspec.DecodeError(f"snapshot format {snapshot.format}, this gateway reads {FORMAT}")
+    return snapshot

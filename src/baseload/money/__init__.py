@@ -1,0 +1,8 @@
+"""Amounts, price books, and what a usage costs at an instant. Pure: no I/O except loading a price file.
+
+In:     price files (TOML, the shape of `docs/prices.md`), meters of a reading, an instant.
+Out:    exact amounts in nano-units, or a refusal that names the missing price.
+May import: errors, msgspec.
+
+Read in this order: `amount.py`, `price.py` (a price row and its rules), `book.py` (files -> rows), `rate.py`.
+"""

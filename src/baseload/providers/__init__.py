@@ -1,0 +1,6 @@
+"""The catalogue: one TOML a vendor (hosts, protocols, auth, quirks, error table, prices, sources), as data.
+
+In:     a vendor's name, or a failed reply's status and body.
+Out:    `Vendor` facts; the failure's class (`faults.py`).
+May import: errors, money, msgspec. No sockets.
+"""
