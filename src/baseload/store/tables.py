@@ -1,0 +1,420 @@
+"""What the database keeps. One `MetaData`; migrations make it, a test holds the two together.
+
+Configuration (mutable): accounts, keys, providers, offers, tariffs, admin_tokens, settings. `tariff_versions`, `audit`
+and `price_rows` only grow.
+The book (append-only, UPDATE, DELETE and TRUNCATE refused by triggers): ledger_accounts, transactions, postings,
+readings, resettlements, refusals, journal_notes.
+State that can be computed again from the book: journal_cursor, open_holds, balances, usage_hours.
+
+Units: `_ns` wall-clock nanoseconds since the epoch (UTC); `_nano` 1e-9 of the named currency in a signed 64-bit
+integer. Limits: a posting is at most 2^62 nano-units (4.6 thousand million units of currency), refused beyond by a
+CHECK. A sum over postings is made in two halves (`sum_nano`), so that no total of fewer than 10^9 such postings can
+overflow on either database.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.types import JSON
+
+NANO_MAX = 2**62  # of one posting
+GIGA = 10**9
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+BigId = BigInteger().with_variant(Integer(), "sqlite")  # INTEGER PRIMARY KEY is SQLite's rowid
+
+
+def _id(*, own: bool = False) -> Column[int]:
+    """`own`: ids given by the ledger, dense and in order, so that a missing row shows."""
+    return Column("id", BigId, primary_key=True, autoincrement=not own)
+
+
+def _flag(name: str) -> Column[bool]:
+    return Column(name, Boolean, nullable=False, server_default=text("false"))
+
+
+def _ns(name: str, default: str | None = None) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default=text(default) if default is not None else None)
+
+
+def _big(name: str, *, null: bool = False) -> Column[int]:
+    return Column(name, BigInteger, nullable=null)
+
+
+def _text(name: str, default: str | None = None) -> Column[str]:
+    return Column(name, Text, nullable=False, server_default=default)
+
+
+def _json(name: str, default: str) -> Column[Any]:
+    return Column(name, JSON, nullable=False, server_default=text(f"'{default}'"))
+
+
+# -- configuration ---------------------------------------------------------------------------------------------------
+
+tariffs = Table(
+    "tariffs",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("margin_ppm", BigInteger, nullable=False, comment="charge = cost x (1e6 + margin_ppm) / 1e6"),
+    _json("prices", "{}"),  # model -> [price row ids] that replace cost plus margin
+    _flag("declared"),  # made by the configuration file, edited only there
+)
+"""A change of `margin_ppm` is kept with its instant in `tariff_versions` by a trigger: old calls keep their margin."""
+
+tariff_versions = Table(
+    "tariff_versions",
+    metadata,
+    _id(),
+    Column("tariff_id", BigId, ForeignKey("tariffs.id"), nullable=False, index=True),
+    _ns("from_ns"),
+    Column("margin_ppm", BigInteger, nullable=False),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("parent_id", BigId, ForeignKey("accounts.id"), nullable=True, index=True),
+    _text("currency"),
+    Column("tariff_id", BigId, ForeignKey("tariffs.id"), nullable=False),
+    _flag("declared"),
+    _flag("disabled"),
+    _ns("created_ns"),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    _id(),
+    Column("account_id", BigId, ForeignKey("accounts.id"), nullable=False, index=True),
+    _text("name"),
+    Column("hash", LargeBinary, nullable=False, unique=True, comment="vault.key_hash; the key itself is never kept"),
+    _text("prefix"),
+    _json("models", "[]"),  # empty = every model
+    _ns("expires_ns", "0"),  # 0 = never
+    _ns("revoked_ns", "0"),  # 0 = valid
+    _ns("created_ns"),
+    _flag("declared"),
+)
+
+providers = Table(
+    "providers",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    _text("kind"),  # vendor | engine
+    _text("dialect"),
+    _text("base_url"),
+    _text("credential", ""),  # a reference: env:NAME, file:PATH, sealed:BASE64
+    _text("abort", "unknown"),
+    _json("timeouts", "{}"),  # connect_timeout_s, first_byte_timeout_s, idle_timeout_s
+    _json("extra", "{}"),  # connections_max, ca_file, cache_ttl
+    _flag("declared"),
+    _flag("disabled"),
+)
+
+offers = Table(
+    "offers",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("model", Text, nullable=False, index=True),
+    Column("provider_id", BigId, ForeignKey("providers.id"), nullable=False, index=True),
+    _text("upstream_model"),
+    _json("endpoints", "[]"),
+    _json("prices", "[]"),  # price row ids, one in force at an instant
+    _json("extra", "{}"),  # context_max, output_max, bytes_per_token
+    _flag("declared"),
+    _flag("disabled"),
+)
+
+admin_tokens = Table(
+    "admin_tokens",
+    metadata,
+    _id(),
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    _text("name", ""),
+    _ns("created_ns"),
+    _ns("revoked_ns", "0"),
+)
+
+settings = Table("settings", metadata, Column("key", Text, primary_key=True), Column("value", JSON, nullable=False))
+
+audit = Table(
+    "audit",
+    metadata,
+    _id(),
+    Column("at_ns", BigInteger, nullable=False, index=True),
+    _text("actor"),
+    _text("action"),
+    _text("subject"),
+    _json("detail", "{}"),
+)
+
+price_rows = Table(
+    "price_rows",
+    metadata,
+    _id(),
+    Column("key", Text, nullable=False, unique=True, comment="hash of the content: the same row is kept once"),
+    _text("book"),
+    _text("vendor"),
+    _text("model"),
+    _text("scope"),
+    _text("currency"),
+    _ns("from_ns"),
+    _ns("to_ns"),
+    _text("body"),  # the row as JSON, as it was rated by
+    Index(None, "vendor", "model"),
+)
+
+# -- the book --------------------------------------------------------------------------------------------------------
+
+KINDS = ("asset", "liability", "income", "expense")
+
+ledger_accounts = Table(
+    "ledger_accounts",
+    metadata,
+    _id(own=True),
+    Column("code", Text, nullable=False, unique=True, comment="receivable:ACCOUNT:CUR, payable:PROVIDER:CUR, ..."),
+    _text("kind"),
+    _text("currency"),
+    Column("account_id", BigInteger, nullable=True, index=True),
+    Column("provider_id", BigInteger, nullable=True, index=True),
+    UniqueConstraint("id", "currency"),
+    CheckConstraint("kind in ('asset', 'liability', 'income', 'expense')", name="kind"),
+)
+
+readings = Table(
+    "readings",
+    metadata,
+    _id(own=True),
+    _text("gateway"),
+    Column("segment", BigInteger, nullable=False),
+    Column("byte_offset", BigInteger, nullable=False),
+    # as the journal's Reading, in its order; `selectors` is its `select`, `hold_currency` its `currency`
+    _text("call"),
+    Column("attempt", BigInteger, nullable=False),
+    Column("account", BigInteger, nullable=False),
+    Column("key", BigInteger, nullable=False),
+    Column("offer", BigInteger, nullable=False),
+    Column("cost_price", BigInteger, nullable=False),
+    Column("charge_price", BigInteger, nullable=False),
+    Column("tariff", BigInteger, nullable=False),
+    _text("model"),
+    _text("endpoint"),
+    Column("stream", Boolean, nullable=False),
+    _text("outcome"),
+    Column("status", BigInteger, nullable=False),
+    _text("fault"),
+    _text("meters"),  # JSON object
+    _text("input_provenance"),
+    _text("output_provenance"),
+    _text("flags"),  # JSON array
+    _text("selectors"),  # JSON object
+    _text("reported_cost"),
+    Column("raw_usage", LargeBinary, nullable=False),
+    Column("delivered_output", BigInteger, nullable=False),
+    _ns("accepted_ns"),
+    _ns("sent_ns"),
+    _ns("first_ns"),
+    _ns("end_ns"),
+    Column("request_bytes", BigInteger, nullable=False),
+    Column("reply_bytes", BigInteger, nullable=False),
+    _text("upstream_id"),
+    _text("upstream_model"),
+    _text("hold_currency"),
+    Column("hold_nano", BigInteger, nullable=False),
+    Column("snapshot", BigInteger, nullable=False),
+    # as rated at settlement
+    _text("state"),  # settled | no_usage | unmetered | unpriced
+    _text("detail"),  # why it is not settled
+    _big("cost_nano", null=True),
+    Column("cost_currency", Text, nullable=True),
+    _big("charge_nano", null=True),
+    Column("charge_currency", Text, nullable=True),
+    _big("margin_ppm", null=True),  # NULL where an own price row decided
+    _ns("settled_ns"),
+    UniqueConstraint("call", "attempt"),
+    UniqueConstraint("gateway", "segment", "byte_offset"),
+    Index("ix_readings_account_accepted_ns", "account", "accepted_ns"),
+    Index("ix_readings_open", "state", "id", sqlite_where=text("state in ('unmetered', 'unpriced')"),
+          postgresql_where=text("state in ('unmetered', 'unpriced')")),
+    CheckConstraint("state in ('settled', 'no_usage', 'unmetered', 'unpriced')", name="state"),
+    CheckConstraint("(state = 'settled') = (cost_nano is not null and charge_nano is not null)", name="amounts"),
+    CheckConstraint("(cost_nano is null) = (cost_currency is null)", name="cost"),
+    CheckConstraint("(charge_nano is null) = (charge_currency is null)", name="charge"),
+)  # fmt: skip
+
+transactions = Table(
+    "transactions",
+    metadata,
+    _id(own=True),
+    _text("kind"),  # reading | adjustment
+    _ns("at_ns"),  # of a reading: when the call arrived, which also decided its price
+    Column("reading_id", BigId, ForeignKey("readings.id"), nullable=True, unique=True),  # no reading posts twice
+    Column("key", Text, nullable=True, comment="what makes a repeat of an adjustment a no-op"),
+    _text("memo", ""),
+    CheckConstraint("(kind = 'reading') = (reading_id is not null)", name="reading"),
+    CheckConstraint("(kind = 'adjustment') = (key is not null)", name="key"),
+    CheckConstraint("kind in ('reading', 'adjustment')", name="kind"),
+    Index("uq_transactions_key", "key", unique=True, sqlite_where=text("key is not null"),
+          postgresql_where=text("key is not null")),
+)  # fmt: skip
+
+postings = Table(
+    "postings",
+    metadata,
+    Column("transaction_id", BigId, nullable=False, primary_key=True, autoincrement=False),
+    Column("currency", Text, nullable=False, primary_key=True),
+    Column("ledger_account_id", BigId, nullable=False, primary_key=True, autoincrement=False),
+    Column("amount_nano", BigInteger, nullable=False, comment="debit > 0, credit < 0"),
+    # postings come first and the transaction closes over them, so this one is checked at commit
+    ForeignKeyConstraint(["transaction_id"], ["transactions.id"], deferrable=True, initially="DEFERRED"),
+    # a posting in another currency than its ledger account has no account to point to
+    ForeignKeyConstraint(["ledger_account_id", "currency"], ["ledger_accounts.id", "ledger_accounts.currency"]),
+    CheckConstraint(f"amount_nano between {-NANO_MAX} and {NANO_MAX}", name="amount"),
+    sqlite_with_rowid=False,
+)
+
+resettlements = Table(
+    "resettlements",
+    metadata,
+    Column("reading_id", BigId, ForeignKey("readings.id"), primary_key=True, autoincrement=False),
+    Column("transaction_id", BigId, ForeignKey("transactions.id"), nullable=False, unique=True),
+    _ns("at_ns"),
+    _text("actor"),
+    Column("cost_price", BigInteger, nullable=False),
+    Column("charge_price", BigInteger, nullable=False),
+    Column("cost_nano", BigInteger, nullable=False),
+    _text("cost_currency"),
+    Column("charge_nano", BigInteger, nullable=False),
+    _text("charge_currency"),
+    _big("margin_ppm", null=True),
+)
+"""A reading that could not be priced when it came, priced later. The reading itself stays as it was."""
+
+refusals = Table(
+    "refusals",
+    metadata,
+    _id(own=True),
+    _text("gateway"),
+    Column("segment", BigInteger, nullable=False),
+    Column("byte_offset", BigInteger, nullable=False),
+    Column("call", Text, nullable=False, index=True),
+    Column("account", BigInteger, nullable=False),
+    Column("key", BigInteger, nullable=False),
+    _text("model"),
+    _text("endpoint"),
+    _text("code"),
+    Column("status", BigInteger, nullable=False),
+    _ns("accepted_ns"),
+    _ns("end_ns"),
+    UniqueConstraint("gateway", "segment", "byte_offset"),
+    Index("ix_refusals_account_accepted_ns", "account", "accepted_ns"),
+)
+
+journal_notes = Table(
+    "journal_notes",
+    metadata,
+    _id(own=True),
+    _ns("at_ns"),
+    _text("gateway"),
+    Column("segment", BigInteger, nullable=False),
+    Column("byte_offset", BigInteger, nullable=False),
+    _text("kind"),  # conflict: a second, different reading of one attempt
+    _text("call", ""),
+    Column("attempt", BigInteger, nullable=False, server_default=text("0")),
+    _text("detail"),  # JSON: the entry that was not settled
+)
+"""What settlement met in a journal and did not post. Never dropped; `ledger check` shows it."""
+
+# -- state, computable from the book ---------------------------------------------------------------------------------
+
+journal_cursor = Table(
+    "journal_cursor",
+    metadata,
+    Column("gateway", Text, primary_key=True),
+    Column("segment", BigInteger, nullable=False),
+    Column("byte_offset", BigInteger, nullable=False),
+    _ns("moved_ns"),
+)
+
+open_holds = Table(
+    "open_holds",
+    metadata,
+    Column("call", Text, primary_key=True),
+    Column("attempt", BigInteger, primary_key=True, autoincrement=False),
+    _text("gateway"),
+    Column("account", BigInteger, nullable=False),
+    Column("key", BigInteger, nullable=False),
+    Column("offer", BigInteger, nullable=False),
+    _text("model"),
+    Column("hold_nano", BigInteger, nullable=False),
+    _text("currency"),
+    _ns("accepted_ns"),
+    _ns("expires_ns"),
+)
+
+balances = Table(
+    "balances",
+    metadata,
+    Column("ledger_account_id", BigId, ForeignKey("ledger_accounts.id"), primary_key=True, autoincrement=False),
+    Column("amount_nano", BigInteger, nullable=False),
+    Column("postings", BigInteger, nullable=False),
+)
+
+usage_hours = Table(
+    "usage_hours",
+    metadata,
+    Column(
+        "hour_ns", BigInteger, primary_key=True, autoincrement=False
+    ),  # start of the hour, UTC, of the call's arrival
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    Column("offer", BigInteger, primary_key=True, autoincrement=False),
+    Column("model", Text, primary_key=True),
+    Column("item", Text, primary_key=True),  # calls, attempts, failed, ..., meter:NAME, cost:CUR, charge:CUR
+    Column("quantity", BigInteger, nullable=False),
+    Index("ix_usage_hours_account_hour_ns", "account", "hour_ns"),
+    sqlite_with_rowid=False,
+)
+
+
+def sum_nano(column: ColumnElement[int] | Column[int]) -> tuple[ColumnElement[int], ColumnElement[int]]:
+    """Two aggregates, thousand-millions and rest: `total = high * GIGA + low` is exact and neither half overflows.
+
+    Integer division and remainder truncate towards zero with the sign of the dividend on both databases.
+    """
+    giga = text(str(GIGA))
+    high = func.coalesce(func.sum(column.op("/")(giga)), 0)
+    low = func.coalesce(func.sum(column.op("%")(giga)), 0)
+    return high, low
