@@ -13,7 +13,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Base of all entries."""
 
 
-class Hold(Entry, tag=1):
+class Hold(Entry, tag=1, frozen=True):
     """Written before the provider sees one byte: money set aside for a running attempt."""
 
     call: str
@@ -35,7 +35,7 @@ class Hold(Entry, tag=1):
     snapshot: int  # version of the snapshot the decision was made from
 
 
-class Progress(Entry, tag=2):
+class Progress(Entry, tag=2, frozen=True):
     """At most one a second for a live stream: what was relayed so far, so that a crash can bill what was delivered."""
 
     call: str
@@ -45,7 +45,7 @@ class Progress(Entry, tag=2):
     text_bytes: int  # bytes of generated text relayed to the client
 
 
-class Reading(Entry, tag=3):
+class Reading(Entry, tag=3, frozen=True):
     """Written before the client can see the last byte: how one attempt ended and what it used."""
 
     call: str
@@ -83,7 +83,7 @@ class Reading(Entry, tag=3):
     snapshot: int
 
 
-class Refused(Entry, tag=4):
+class Refused(Entry, tag=4, frozen=True):
     """A request that reached no provider, and why. `account` and `key` are 0 where nobody was recognised."""
 
     call: str
@@ -97,7 +97,7 @@ class Refused(Entry, tag=4):
     end_ns: int
 
 
-class Carry(Entry, tag=5):
+class Carry(Entry, tag=5, frozen=True):
     """First entry of a segment: the holds still open when it began, so that recovery reads one segment only."""
 
     holds: list[Hold]
