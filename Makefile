@@ -1,0 +1,26 @@
+# A thin door to tools/dev.py, where everything is explained. Arguments: make test ARGS="tests/wire -x"
+PYTHON ?= python3
+ARGS ?=
+
+.PHONY: help up test check bench lock clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up:  ## install what is needed, then start Baseload (ARGS="--port 9000")
+	@$(PYTHON) tools/dev.py up $(ARGS)
+
+test:  ## install the developers' tools too, then run the tests (ARGS="tests/wire -x")
+	@$(PYTHON) tools/dev.py test $(ARGS)
+
+check:  ## format, lint, types, import borders, duplicates (ARGS="types")
+	@$(PYTHON) tools/dev.py check $(ARGS)
+
+bench:  ## run the benchmarks
+	@$(PYTHON) tools/dev.py bench $(ARGS)
+
+lock:  ## write locks/ anew from pyproject.toml (ARGS="--upgrade" for newer versions)
+	@$(PYTHON) tools/dev.py lock $(ARGS)
+
+clean:  ## remove the environment and caches, never a home with its books
+	@$(PYTHON) tools/dev.py clean
