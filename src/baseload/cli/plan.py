@@ -1,0 +1,293 @@
+"""What `baseload up` runs: which process, with which arguments, ready when, and what is said to the person.
+
+`Plan` is decided before anything starts (ports are tried first); `Stack` starts it and tells when all is ready.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from baseload.cli import runfile
+from baseload.cli.client import Client
+from baseload.cli.supervisor import Child, Supervisor
+from baseload.control.home import Home, write_private
+from baseload.errors import Refusal
+
+CONTROL_READY_S = 60.0  # a migration of a large database may take its time
+GATEWAY_READY_S = 30.0
+ENGINE_READY_S = 180.0  # a large model of one's own on a slow disk
+DRAIN_S = 30.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    home: Home
+    host: str
+    port: int
+    control_port: int
+    engine_port: int
+    gateways: int
+
+    @classmethod
+    def of(cls, home: Home, *, host: str, port: int, control_port: int, engine_port: int, gateways: int) -> Plan:
+        """Chooses the ports; refuses a taken one before anything has started."""
+        return cls(
+            home,
+            host,
+            free_port(host, port, "gateway", "--port"),
+            free_port("127.0.0.1", control_port, "control plane", "--control-port"),
+            free_port("127.0.0.1", engine_port if can_bind("127.0.0.1", engine_port) else 0, "engine", "--engine-port"),
+            gateways,
+        )
+
+    @property
+    def base(self) -> str:
+        """The gateway's address for a client on this machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
+        return f"http://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{self.port}"
+
+
+def can_bind(host: str, port: int) -> bool:
+    try:
+        free_port(host, port, "", "")
+    except Refusal:
+        return False
+    return True
+
+
+def free_port(host: str, port: int, who: str, option: str) -> int:
+    """The port, or a free one for 0. Raises Refusal when it is taken or the address is not ours."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            return int(probe.getsockname()[1])
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise Refusal(
+            f"The {who} cannot listen on {host}:{port} ({reason}).",
+            f"See who has it: ss -ltnp 'sport = :{port}', or choose another: baseload up {option} {port + 10 if port < 65000 else 0}",
+            code="port_taken",
+            status=409,
+        ) from error
+
+
+class Stack:
+    """The processes of one home."""
+
+    def __init__(self, plan: Plan, *, engine: bool, say: Callable[[str], None]) -> None:
+        self.plan, self.home, self._say = plan, plan.home, say
+        self.supervisor = Supervisor(say)
+        self.gateways: list[Child] = []
+        self.control = self._child("control", self._control_command(engine), stop_s=DRAIN_S)
+        self.engine: Child | None = None
+        self._want_engine = engine
+        self._secrets: dict[str, str] = {}
+        self._model = ""
+
+    def start(self) -> None:
+        """Starts all and returns when all are ready; raises Refusal that says who was not, with its last words."""
+        self.supervisor.catch_signals()
+        self.supervisor.start(self.control)
+        self._await(self._control_ready, CONTROL_READY_S, self.control)
+        engine = self._engine_child() if self._want_engine else None
+        if engine:
+            self.engine = engine
+            self.supervisor.start(engine)
+        for number in range(self.plan.gateways):
+            child = self._child(f"g{number}", self._gateway_command(number), stop_s=DRAIN_S)
+            self.gateways.append(child)
+            self.supervisor.start(child)
+        self._await(self._gateways_ready, GATEWAY_READY_S, *self.gateways)
+        if engine:
+            self._await(self._engine_ready, ENGINE_READY_S, engine)
+        self._secrets = self._first_start()
+        self._model = self._first_model()
+        self.record()
+
+    def stop(self) -> None:
+        """Gateways drain first, then the control plane settles what is left, then the engine goes."""
+        engine = [self.engine] if self.engine else []
+        if any(child.running() for child in self.supervisor.children):
+            self._say("Stopping: gateways finish their calls (again Ctrl-C hurries).")
+        killed = self.supervisor.stop([self.gateways, [self.control], engine])
+        for name in killed:
+            self._say(f"{name} did not stop in time and was killed; the journal keeps what it had.")
+
+    def record(self) -> None:
+        """Writes run.json: who runs and where."""
+        runfile.write(
+            self.home,
+            {
+                "v": 1,
+                "pid": os.getpid(),
+                "started": int(time.time()),
+                "gateway": {"url": self.plan.base, "host": self.plan.host, "port": self.plan.port},
+                "control": {"url": self._control_url(), "port": self.plan.control_port},
+                "engine": {"port": self.plan.engine_port} if self.engine else None,
+                "children": [
+                    {"name": child.name, "pid": child.pid, "log": str(child.log)} for child in self.supervisor.children
+                ],
+            },
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """What `up --json` prints. Secrets only on the first start."""
+        return {
+            "ready": True,
+            "base_url": f"{self.plan.base}/v1",
+            "control_url": self._control_url(),
+            "home": str(self.home.path),
+            "model": self._model,
+            "key": self._secrets.get("key"),
+            "admin_token": self._secrets.get("admin_token"),
+            "curl": self._curl(),
+        }
+
+    def greeting(self) -> str:
+        """What a person sees when everything is ready."""
+        lines = [
+            "",
+            "Baseload is ready.",
+            "",
+            f"  base URL      {self.plan.base}/v1",
+            f"  control plane {self._control_url()}/",
+        ]
+        if self._secrets:
+            lines += [
+                f"  API key       {self._secrets['key']}",
+                f"  admin token   {self._secrets['admin_token']}",
+                "                Both are shown once: keep them now.",
+            ]
+        lines += ["", f"  A new key:    baseload keys create{self.home.option}", ""]
+        if self._model:
+            lines += ["A first call:", "", f"  {self._curl()}", ""]
+        else:
+            lines += [f"No model is offered yet. Add a vendor: baseload providers add deepseek{self.home.option}", ""]
+        return "\n".join([*lines, "Ctrl-C stops it."])
+
+    def forget_secrets(self) -> None:
+        """Removes the first start's secrets once they were shown."""
+        self.home.first_start.unlink(missing_ok=True)
+
+    def _first_start(self) -> dict[str, str]:
+        try:
+            secrets = json.loads(self.home.first_start.read_text())
+        except FileNotFoundError:
+            return {}
+        write_private(self.home.cli_key, secrets["key"].encode() + b"\n")
+        return {"key": secrets["key"], "admin_token": secrets["admin_token"]}
+
+    def _first_model(self) -> str:
+        offers = Client.local(self.home).get("/api/offers")["offers"]
+        chat = [offer for offer in offers if not offer["disabled"] and offer["price"] and "chat" in offer["endpoints"]]
+        own = [offer for offer in chat if offer["provider_kind"] == "engine"]
+        return str((own or chat)[0]["model"]) if chat else ""
+
+    def _curl(self) -> str:
+        if not self._model:
+            return ""
+        body = json.dumps(
+            {"model": self._model, "messages": [{"role": "user", "content": "Say hello in one sentence."}]}
+        )
+        key = self._secrets.get("key") or "$BASELOAD_API_KEY"
+        return (
+            f'curl -s {self.plan.base}/v1/chat/completions -H "Authorization: Bearer {key}" '
+            f'-H "Content-Type: application/json" -d {shlex.quote(body)}'
+        )
+
+    def _await(self, ready: Callable[[], bool], limit_s: float, *children: Child) -> None:
+        why = self.supervisor.wait_until(ready, limit_s, children)
+        if not why:
+            return
+        if self.supervisor.stopping:
+            raise KeyboardInterrupt
+        words = "\n".join(filter(None, (child.last_words() for child in children if not child.running())))
+        raise Refusal(
+            f"{why[0].upper()}{why[1:]}.{chr(10) + words if words else ''}",
+            f"Look at {children[0].log}.",
+            code="not_started",
+        )
+
+    def _child(self, name: str, command: list[str], stop_s: float) -> Child:
+        return Child(name, command, self.home.logs / f"{name}.log", stop_s)
+
+    def _control_command(self, engine: bool) -> list[str]:
+        words = [sys.executable, "-m", "baseload.control", "--home", str(self.home.path)]
+        words += ["--host", "127.0.0.1", "--port", str(self.plan.control_port)]
+        return words + (["--engine-port", str(self.plan.engine_port)] if engine else ["--no-engine"])
+
+    def _gateway_command(self, number: int) -> list[str]:
+        words = [sys.executable, "-m", "baseload.gateway", "--home", str(self.home.path), "--id", f"g{number}"]
+        words += ["--host", self.plan.host, "--port", str(self.plan.port)]
+        return words + (["--reuse-port"] if self.plan.gateways > 1 else [])
+
+    def _engine_child(self) -> Child | None:
+        from pathlib import Path
+
+        from baseload.engines import cards
+
+        wanted = Client.local(self.home).get("/api/engine")["engine"]
+        if not wanted["enabled"]:
+            return None
+        file = Path(wanted["file"]) if wanted["file"] else None
+        try:
+            if file is None:
+                cards.check_installed()
+        except Refusal as refusal:
+            raise Refusal(
+                refusal.say, f"{refusal.fix}; or start without it: baseload up --no-engine", code=refusal.code
+            ) from refusal
+        command = cards.command(
+            self.plan.engine_port,
+            model=file,
+            context=wanted["context"],
+            threads=wanted["threads"],
+            alias=wanted["model"],
+        )
+        return self._child("engine", command, stop_s=10.0)
+
+    def _control_ready(self) -> bool:
+        return self.home.socket.exists() and _answers(f"{self._control_url()}/healthz") and self.home.snapshot.exists()
+
+    def _gateways_ready(self) -> bool:
+        return _answers(f"{self.plan.base}/readyz") and listeners(self.plan.port) in (None, self.plan.gateways)
+
+    def _engine_ready(self) -> bool:
+        return _answers(f"http://127.0.0.1:{self.plan.engine_port}/health")
+
+    def _control_url(self) -> str:
+        return f"http://127.0.0.1:{self.plan.control_port}"
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2.0, trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def listeners(port: int) -> int | None:
+    """How many sockets listen on a port (several gateways share one); None where the kernel does not tell (not Linux)."""
+    count = 0
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(table) as file:
+                rows = file.read().splitlines()[1:]
+        except OSError:
+            continue
+        count += sum(
+            1 for row in rows if (cells := row.split())[3] == "0A" and int(cells[1].rpartition(":")[2], 16) == port
+        )
+    return count or None

@@ -1,0 +1,139 @@
+"""The snapshot: built from the database, written to HOME/snapshot.msgpack when its content has changed.
+
+In:    the database. Out: one file that gateways read. Its version grows by one with every publication and is kept in the
+database, so that a lost file does not make two different snapshots share a number.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Engine, select
+
+from baseload import store
+from baseload.control.apply import set_setting, setting
+from baseload.gateway import snapshot as files
+from baseload.gateway.snapshot import AccountRow, KeyRow, OfferRow, ProviderRow, Snapshot, TariffRow
+from baseload.ledger.prices import load_prices
+from baseload.store import tables as t
+
+_VERSION = "snapshot_version"
+_encode = msgspec.msgpack.Encoder(order="sorted").encode
+
+
+class Publisher:
+    """Publishes at most one snapshot at a time."""
+
+    def __init__(self, engine: Engine, path: Path, console_url: str) -> None:
+        self._engine, self._path, self._console_url = engine, path, console_url
+        self._lock = threading.Lock()
+
+    def publish(self) -> int:
+        """Writes the snapshot if its content differs from the file's. Returns the version in force."""
+        with self._lock:
+            with store.reading(self._engine) as connection:
+                fresh = build(connection, self._console_url)
+            current = self.current()
+            if current is not None and content(current) == content(fresh):
+                return current.version
+            with store.writing(self._engine) as connection:
+                version = max(setting(connection, _VERSION, 0), current.version if current else 0) + 1
+                set_setting(connection, _VERSION, version)
+            files.write(self._path, msgspec.structs.replace(fresh, version=version, made_ns=time.time_ns()))
+            return int(version)
+
+    def current(self) -> Snapshot | None:
+        """The file as it is, or None when it is not there or not readable."""
+        try:
+            return files.read(self._path)
+        except (OSError, msgspec.DecodeError):
+            return None
+
+
+def content(snapshot: Snapshot) -> bytes:
+    """What makes two snapshots different: everything but version and time."""
+    return _encode(msgspec.structs.replace(snapshot, version=0, made_ns=0))
+
+
+def build(connection: Connection, console_url: str = "") -> Snapshot:
+    """The snapshot of what is in force; version and time are left 0. An offer without a price is published without one."""
+    providers = [_provider(row) for row in connection.execute(_in_order(t.providers)) if not row.disabled]
+    served = {provider.id for provider in providers}
+    offers = [
+        _offer(row) for row in connection.execute(_in_order(t.offers)) if not row.disabled and row.provider_id in served
+    ]
+    tariffs = [
+        TariffRow(
+            id=row.id,
+            name=row.name,
+            margin_ppm=row.margin_ppm,
+            prices={model: tuple(ids) for model, ids in row.prices.items()},
+        )
+        for row in connection.execute(_in_order(t.tariffs))
+    ]
+    used = {number for offer in offers for number in offer.cost_prices}
+    used |= {number for tariff in tariffs for ids in tariff.prices.values() for number in ids}
+    return Snapshot(
+        format=files.FORMAT,
+        version=0,
+        made_ns=0,
+        accounts=[
+            AccountRow(id=row.id, name=row.name, tariff=row.tariff_id, disabled=row.disabled)
+            for row in connection.execute(_in_order(t.accounts))
+        ],
+        keys=[_key(row) for row in connection.execute(_in_order(t.keys)) if not row.revoked_ns],
+        providers=providers,
+        offers=offers,
+        tariffs=tariffs,
+        prices=[row for _, row in sorted(load_prices(connection, used).items())],
+        console_url=console_url,
+        fx=setting(connection, "fx", {}),
+    )
+
+
+def _in_order(table: Any) -> Any:
+    return select(table).order_by(table.c.id)
+
+
+def _key(row: Any) -> KeyRow:
+    return KeyRow(
+        id=row.id,
+        account=row.account_id,
+        hash=row.hash,
+        prefix=row.prefix,
+        models=tuple(row.models),
+        expires_ns=row.expires_ns,
+    )
+
+
+def _provider(row: Any) -> ProviderRow:
+    extra = {name: value for name, value in row.extra.items() if name in ("connections_max", "ca_file", "cache_ttl")}
+    return ProviderRow(
+        id=row.id,
+        name=row.name,
+        kind=row.kind,
+        dialect=row.dialect,
+        base_url=row.base_url,
+        credential=row.credential,
+        abort=row.abort,
+        **row.timeouts,
+        **extra,
+    )
+
+
+def _offer(row: Any) -> OfferRow:
+    extra = {name: value for name, value in row.extra.items() if name in ("context_max", "output_max", "bytes_per_token")}
+    return OfferRow(
+        id=row.id,
+        name=row.name,
+        model=row.model,
+        provider=row.provider_id,
+        upstream_model=row.upstream_model,
+        endpoints=tuple(row.endpoints),
+        cost_prices=tuple(row.prices),
+        **extra,
+    )

@@ -1,0 +1,208 @@
+"""What types alone cannot say about `baseload.toml`: names that must be unique, references that must lead somewhere. Pure.
+
+A fault is (path, what is wrong, what would be right). A literal secret is never repeated in a message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from decimal import Decimal, InvalidOperation
+
+from baseload.control.config import Config, Fault, OfferConf, PriceConf, ProviderConf
+from baseload.control.lines import Path
+from baseload.errors import Refusal
+from baseload.providers import catalogue
+
+ENGINE_PROVIDER = "local"  # the provider that the embedded engine becomes
+NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,62}$")
+MODEL = re.compile(r"^[!-~]{1,200}$")
+CURRENCY = re.compile(r"^[A-Z]{3}$")
+
+
+def faults(config: Config) -> list[Fault]:
+    return [
+        *_names(config),
+        *(fault for n, provider in enumerate(config.providers) for fault in _provider(provider, ("providers", n))),
+        *(fault for n, offer in enumerate(config.offers) for fault in _offer(offer, ("offers", n))),
+        *_tariffs(config),
+        *_accounts(config),
+        *_engine(config),
+        *_fx(config),
+    ]
+
+
+def _names(config: Config) -> Iterator[Fault]:
+    taken = [ENGINE_PROVIDER] if config.engine.enabled else []
+    yield from _unique("providers", [item.name for item in config.providers], taken)
+    yield from _unique("tariffs", [item.name for item in config.tariffs])
+    yield from _unique("accounts", [item.name for item in config.accounts])
+    seen: dict[str, int] = {}
+    for n, offer in enumerate(config.offers):
+        if offer.full_name in seen:
+            yield (
+                ("offers", n),
+                f"The offer {offer.full_name} is declared twice (also offers[{seen[offer.full_name] + 1}]).",
+                'Give one of them its own `name`, as in name = "second@somewhere".',
+            )
+        seen.setdefault(offer.full_name, n)
+
+
+def _unique(table: str, names: Iterable[str], taken: Iterable[str] = ()) -> Iterator[Fault]:
+    seen = set(taken)
+    for n, name in enumerate(names):
+        if not NAME.match(name):
+            yield (
+                (table, n, "name"),
+                f"{name!r} cannot be a name.",
+                'Use small letters, digits, ".", "_" and "-", at most 63, as in "team-a".',
+            )
+        elif name in seen:
+            why = " by the embedded engine" if name in taken else ""
+            yield (table, n, "name"), f"The name {name!r} is already taken{why}.", "Choose another name."
+        seen.add(name)
+
+
+def _provider(provider: ProviderConf, at: Path) -> Iterator[Fault]:
+    if provider.credential and (say := credential_fault(provider.credential)):
+        yield (*at, "credential"), say, 'Put the secret in the environment and write credential = "env:NAME".'
+    if provider.base_url:
+        try:
+            catalogue.check_base_url(provider.base_url)
+        except Refusal as refusal:
+            yield (*at, "base_url"), refusal.say, refusal.fix
+    for field in ("connect_timeout_s", "first_byte_timeout_s", "idle_timeout_s"):
+        if not 0 <= getattr(provider, field) <= 3600:
+            yield (*at, field), "A timeout is at most 3600 seconds, 0 = the default.", f"Right would be: {field} = 60.0"
+    if not 1 <= provider.connections_max <= 65535:
+        yield (*at, "connections_max"), "Must be between 1 and 65535.", "Right would be: connections_max = 1024"
+
+
+def credential_fault(reference: str) -> str:
+    """Why a credential reference in a file or request is refused, "" when it is fine. Never repeats its text."""
+    scheme, separator, rest = reference.partition(":")
+    if scheme not in ("env", "file") or not separator:
+        return "A secret does not belong in this file: a credential is only ever a reference, env:NAME or file:PATH."
+    if scheme == "env" and not re.match(r"^[A-Za-z_][A-Za-z0-9_]*$", rest):
+        return "After env: comes the name of an environment variable."
+    return "" if rest else "After file: comes a path."
+
+
+def _offer(offer: OfferConf, at: Path) -> Iterator[Fault]:
+    if not MODEL.match(offer.model):
+        yield (*at, "model"), "A model's name is 1 to 200 visible ASCII characters.", 'As in "deepseek-v4-pro".'
+    if not offer.endpoints or len(set(offer.endpoints)) != len(offer.endpoints):
+        yield (*at, "endpoints"), "Name each endpoint once, and at least one.", 'Right would be: endpoints = ["chat"]'
+    if isinstance(offer.price, str):
+        if offer.price != "catalogue":
+            yield (
+                (*at, "price"),
+                f"{offer.price!r} is not a price.",
+                'Right would be: price = "catalogue" or { currency = "USD", rate = { input = "0.15", output = "0.60" } }',
+            )
+    else:
+        yield from _price(offer.price, (*at, "price"))
+    for field in ("context_max", "output_max"):
+        if getattr(offer, field) < 0:
+            yield (*at, field), "Tokens cannot be negative; 0 means not known.", ""
+    if not 0.1 <= offer.bytes_per_token <= 64:
+        yield (*at, "bytes_per_token"), "Must be between 0.1 and 64.", "Right would be: bytes_per_token = 4.0"
+
+
+def _price(price: PriceConf, at: Path) -> Iterator[Fault]:
+    if not CURRENCY.match(price.currency):
+        yield (
+            (*at, "currency"),
+            f"{price.currency!r} is not a currency.",
+            'Three capital letters, as in "USD" or "CNY".',
+        )
+    if not price.rate:
+        yield (
+            (*at, "rate"),
+            "A price needs at least one rate.",
+            'Right would be: rate = { input = "0.15", output = "0.60" }',
+        )
+    for meter, rate in price.rate.items():
+        if (value := decimal(rate)) is None or value < 0:
+            yield (
+                (*at, "rate", meter),
+                f"{rate!r} is not a rate.",
+                'A decimal string per 1,000,000 tokens, as in "0.15"; "0" means free.',
+            )
+
+
+def _tariffs(config: Config) -> Iterator[Fault]:
+    for n, tariff in enumerate(config.tariffs):
+        try:
+            margin_ppm(tariff.margin_percent)
+        except Refusal as refusal:
+            yield ("tariffs", n, "margin_percent"), refusal.say, refusal.fix
+        for model, price in tariff.prices.items():
+            yield from _price(price, ("tariffs", n, "prices", model))
+
+
+def margin_ppm(percent: str) -> int:
+    """ "20" -> 200000 parts per million. Raises Refusal for what is not a decimal above -100 with at most 4 places."""
+    value = decimal(percent)
+    if value is None or value <= -100 or value > 10_000 or value * 10_000 != int(value * 10_000):
+        raise Refusal(
+            f"{percent!r} is not a margin.",
+            'A decimal string above "-100" with at most 4 places, as in margin_percent = "20".',
+            code="margin_wrong",
+        )
+    return int(value * 10_000)
+
+
+def _accounts(config: Config) -> Iterator[Fault]:
+    tariffs = {tariff.name for tariff in config.tariffs} | {"default"}
+    parents = {account.name: account.parent for account in config.accounts}
+    for n, account in enumerate(config.accounts):
+        if account.tariff not in tariffs:
+            known = ", ".join(sorted(tariffs))
+            yield ("accounts", n, "tariff"), f"There is no tariff {account.tariff!r} in this file.", f"Known: {known}."
+        if not CURRENCY.match(account.currency):
+            yield ("accounts", n, "currency"), f"{account.currency!r} is not a currency.", 'As in "USD".'
+        if account.parent and account.parent not in parents and account.parent != "default":
+            yield ("accounts", n, "parent"), f"There is no account {account.parent!r} in this file.", "Declare it too."
+        elif _circular(account.name, parents):
+            yield ("accounts", n, "parent"), f"{account.name} is its own ancestor.", "Break the circle of parents."
+
+
+def _circular(name: str, parents: dict[str, str]) -> bool:
+    here, seen = parents.get(name, ""), set[str]()
+    while here and here not in seen:
+        if here == name:
+            return True
+        seen.add(here)
+        here = parents.get(here, "")
+    return False
+
+
+def _engine(config: Config) -> Iterator[Fault]:
+    engine = config.engine
+    if not MODEL.match(engine.model):
+        yield ("engine", "model"), "A model's name is 1 to 200 visible ASCII characters.", 'As in "smollm2".'
+    if not 0 <= engine.threads <= 1024:
+        yield ("engine", "threads"), "Must be between 0 (the engine chooses) and 1024.", ""
+    if engine.context < 0:
+        yield ("engine", "context"), "Tokens cannot be negative; 0 is the engine's default.", ""
+    yield from _price(engine.price, ("engine", "price"))
+
+
+def _fx(config: Config) -> Iterator[Fault]:
+    for currency, rate in config.fx.items():
+        if not CURRENCY.match(currency) or (value := decimal(rate)) is None or value <= 0:
+            yield (
+                ("fx", currency),
+                f"{currency} = {rate!r} is not an exchange rate.",
+                'US dollars for one unit, as in CNY = "0.14".',
+            )
+
+
+def decimal(text: str) -> Decimal | None:
+    """The exact decimal, or None for what is not a plain finite number."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() else None
