@@ -22,14 +22,14 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     pass
 
 
-class AccountRow(_Row):
+class AccountRow(_Row, frozen=True, kw_only=True, gc=False):
     id: int
     name: str
     tariff: int
     disabled: bool = False
 
 
-class KeyRow(_Row):
+class KeyRow(_Row, frozen=True, kw_only=True, gc=False):
     id: int
     account: int
     hash: bytes  # vault.key_hash(pepper, key text), 32 bytes
@@ -38,7 +38,7 @@ class KeyRow(_Row):
     expires_ns: int = 0  # 0 = never
 
 
-class ProviderRow(_Row):
+class ProviderRow(_Row, frozen=True, kw_only=True, gc=False):
     id: int
     name: str
     kind: str  # "vendor" | "engine"
@@ -54,7 +54,7 @@ class ProviderRow(_Row):
     cache_ttl: str = ""  # lifetime of unlabelled cache writes, "" = dialect's default
 
 
-class OfferRow(_Row):
+class OfferRow(_Row, frozen=True, kw_only=True, gc=False):
     id: int
     name: str  # "smollm2@local"
     model: str  # the name clients ask for
@@ -67,14 +67,14 @@ class OfferRow(_Row):
     bytes_per_token: float = 4.0
 
 
-class TariffRow(_Row):
+class TariffRow(_Row, frozen=True, kw_only=True, gc=False):
     id: int
     name: str
     margin_ppm: int  # charge = cost x (1e6 + margin_ppm) / 1e6 where no own price fits
     prices: dict[str, tuple[int, ...]] = {}  # model -> price row ids that replace cost plus margin
 
 
-class Snapshot(_Row):
+class Snapshot(_Row, frozen=True, kw_only=True, gc=False):
     format: int
     version: int  # grows by one with every publication
     made_ns: int

@@ -50,10 +50,13 @@ class Vault:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         nonce = os.urandom(12)
-        return "sealed:" + base64.b64encode(nonce + AESGCM(self._sealing_key()).encrypt(nonce, text.encode(), None)).decode()
+        return (
+            "sealed:"
+            + base64.b64encode(nonce + AESGCM(self._sealing_key()).encrypt(nonce, text.encode(), None)).decode()
+        )
 
     def resolve(self, reference: str) -> str:
-        """The credential behind `env:NAME`, `file:PATH` or `sealed:...`; "" stays "". Raises Refusal saying which is missing."""
+        """The credential behind `env:NAME`, `file:PATH` or `sealed:...`; "" stays "". Refusal if missing."""
         if not reference:
             return ""
         scheme, _, rest = reference.partition(":")
@@ -74,7 +77,9 @@ class Vault:
             try:
                 return AESGCM(self._sealing_key()).decrypt(blob[:12], blob[12:], None).decode()
             except InvalidTag as error:
-                raise Refusal("A stored credential does not open with this home's secret.key.", "Add it again.") from error
+                raise Refusal(
+                    "A stored credential does not open with this home's secret.key.", "Add it again."
+                ) from error
         raise Refusal(f"A credential must be env:NAME, file:PATH or sealed:..., not {scheme}:...")
 
     def _sealing_key(self) -> bytes:

@@ -28,9 +28,15 @@ class DirectoryLock:
                 code="journal_in_use",
                 status=503,
             ) from error
-        who = f"process {os.getpid()} (gateway {gateway})\n".encode()
-        os.pwrite(self._fd, who, 0)
-        os.ftruncate(self._fd, len(who))
+        try:
+            who = f"process {os.getpid()} (gateway {gateway})\n".encode()
+            os.pwrite(self._fd, who, 0)
+            os.ftruncate(self._fd, len(who))
+        except OSError:  # only a courtesy to the other process; a full disk is told by whoever needs room
+            pass
+        except BaseException:
+            os.close(self._fd)
+            raise
 
     def release(self) -> None:
         """Lets the next writer in. Safe to call twice."""

@@ -1,0 +1,240 @@
+"""The snapshot, indexed for the request path: keys by hash, offers by model, prices by instant.
+
+In:     `Snapshot`, a `Vault` for credentials.
+Out:    `Catalog`, replaced as a whole when a new snapshot arrives; calls keep the objects they began with.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from baseload.errors import Refusal
+from baseload.gateway.snapshot import AccountRow, KeyRow, OfferRow, ProviderRow, Snapshot
+from baseload.gateway.vault import Vault
+from baseload.money.price import PriceRow
+from baseload.money.rate import hold_rates
+from baseload.providers.catalogue import vendor
+from baseload.providers.vendor import Vendor
+from baseload.wire import refusals
+
+if TYPE_CHECKING:
+    from baseload.gateway.upstream import Pool
+
+log = logging.getLogger("baseload.gateway")
+
+MILLION = 1_000_000
+_AUTH_CACHE_MAX = 65_536
+_PATHS = {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
+
+
+class Offer:
+    """One offer, ready to serve: its request head is written once, its price is looked up by instant."""
+
+    __slots__ = (
+        "_fx",
+        "_price",
+        "_price_to_ns",
+        "bytes_per_token",
+        "context_max",
+        "endpoints",
+        "heads",
+        "id",
+        "id_headers",
+        "model",
+        "name",
+        "name_bytes",
+        "output_max",
+        "pool",
+        "prices",
+        "provider",
+        "row",
+        "trouble",
+        "upstream_model",
+        "vendor",
+    )
+
+    def __init__(
+        self, row: OfferRow, provider: ProviderRow, prices: list[PriceRow], vault: Vault, fx: tuple[int, int]
+    ) -> None:
+        self.row = row
+        self.id = row.id
+        self.name = row.name
+        self.name_bytes = row.name.encode("latin-1", "replace")
+        self.model = row.model
+        self.provider = provider
+        self.prices = prices
+        self.upstream_model = row.upstream_model
+        self.endpoints = frozenset(row.endpoints)
+        self.bytes_per_token = max(row.bytes_per_token, 0.5)
+        self.context_max = row.context_max
+        self.output_max = row.output_max
+        self.pool: Pool | None = None  # set by the gateway at the first call
+        self.trouble = ""  # why it cannot serve at all, "" = it can
+        self.heads: dict[str, bytes] = {}
+        self.id_headers: tuple[bytes, ...] = (b"x-request-id",)
+        self._fx = fx
+        self._price: PriceRow | None = None
+        self._price_to_ns = -1
+        try:
+            self.vendor: Vendor = vendor(provider.dialect)
+            self.id_headers = (*(name.encode() for name in self.vendor.request_id_headers), b"x-request-id")
+            self._write_heads(vault)
+        except Refusal as refusal:
+            self.trouble = str(refusal)
+
+    def why_not(self, endpoint: str) -> str:
+        if self.trouble:
+            return self.trouble
+        return "" if endpoint in self.endpoints else f"it does not serve {endpoint}"
+
+    def price_at(self, at_ns: int) -> PriceRow | None:
+        """The price row in force. Rows are half-open in time and do not overlap."""
+        if 0 <= at_ns < self._price_to_ns and self._price is not None and at_ns >= self._price.from_ns:
+            return self._price
+        for row in self.prices:
+            if row.from_ns <= at_ns and (row.to_ns == 0 or at_ns < row.to_ns):
+                self._price = row
+                self._price_to_ns = row.to_ns or (1 << 63)
+                return row
+        return None
+
+    def rates(self, at_ns: int, input_tokens: int) -> tuple[int, int] | None:
+        """(input, output) in nano-units of the comparison currency per million tokens; None = no price."""
+        row = self.price_at(at_ns)
+        if row is None:
+            return None
+        dear_in, dear_out = hold_rates(row, at_ns, input_tokens)
+        numerator, denominator = self._fx
+        return dear_in * numerator // denominator, dear_out * numerator // denominator
+
+    def _write_heads(self, vault: Vault) -> None:
+        """The request head of each endpoint up to the body's length; the credential is in it."""
+        parts = urlsplit(self.provider.base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise Refusal(
+                f"Provider {self.provider.name}: base_url {self.provider.base_url!r} is not http(s)://host/..."
+            )
+        secret = vault.resolve(self.provider.credential)
+        if any(ord(letter) < 33 or ord(letter) > 126 for letter in secret):
+            raise Refusal(f"The credential of provider {self.provider.name} has characters that no header can carry.")
+        auth = f"{self.vendor.auth.header}: {self.vendor.auth.value(secret)}\r\n" if secret else ""
+        for endpoint in self.endpoints:
+            path = parts.path.rstrip("/") + self.vendor.paths.get(endpoint, _PATHS[endpoint])
+            self.heads[endpoint] = (
+                f"POST {path} HTTP/1.1\r\nhost: {parts.netloc}\r\n{auth}content-type: application/json\r\n"
+                f"accept: application/json, text/event-stream\r\naccept-encoding: identity\r\n"
+                f"user-agent: baseload\r\ncontent-length: "
+            ).encode("latin-1")
+
+
+class Tariff:
+    """What an account pays: own price rows for a model, or cost plus margin."""
+
+    __slots__ = ("id", "margin_ppm", "prices")
+
+    def __init__(self, id_: int, margin_ppm: int, prices: dict[str, list[PriceRow]]) -> None:
+        self.id = id_
+        self.margin_ppm = margin_ppm
+        self.prices = prices
+
+    def price_at(self, model: str, at_ns: int) -> PriceRow | None:
+        """The tariff's own row for a model; None = cost plus margin. Raises Refusal when only other times have one."""
+        rows = self.prices.get(model)
+        if not rows:
+            return None
+        for row in rows:
+            if row.from_ns <= at_ns and (row.to_ns == 0 or at_ns < row.to_ns):
+                return row
+        raise Refusal(
+            f"The tariff has no price for {model} at this time.",
+            "Add one that is in force now: baseload prices show.",
+            code="unpriced_model",
+            status=503,
+            should_retry=False,
+        )
+
+
+class Key:
+    """A caller."""
+
+    __slots__ = ("account", "expires_ns", "id", "models", "tariff")
+
+    def __init__(self, row: KeyRow, account: AccountRow, tariff: Tariff) -> None:
+        self.id = row.id
+        self.account = account
+        self.tariff = tariff
+        self.models = frozenset(row.models)
+        self.expires_ns = row.expires_ns
+
+
+class Catalog:
+    def __init__(self, snapshot: Snapshot, vault: Vault) -> None:
+        self.version = snapshot.version
+        self.made_ns = snapshot.made_ns
+        self.console_url = snapshot.console_url
+        self.providers = {row.id: row for row in snapshot.providers}
+        prices = {row.id: row for row in snapshot.prices}
+        tariffs = {
+            row.id: Tariff(row.id, row.margin_ppm, {model: _rows(ids, prices) for model, ids in row.prices.items()})
+            for row in snapshot.tariffs
+        }
+        accounts = {row.id: row for row in snapshot.accounts}
+        self._vault = vault
+        self._keys: dict[bytes, Key] = {}
+        for row in snapshot.keys:
+            account = accounts.get(row.account)
+            if account is None or account.disabled or account.tariff not in tariffs:
+                continue
+            self._keys[row.hash] = Key(row, account, tariffs[account.tariff])
+        self._known: dict[bytes, Key] = {}
+        self.models: dict[str, list[Offer]] = {}
+        for offer_row in snapshot.offers:
+            provider = self.providers[offer_row.provider]
+            rows = _rows(offer_row.cost_prices, prices)
+            offer = Offer(offer_row, provider, rows, vault, _exchange(rows, snapshot))
+            if offer.trouble:
+                log.warning("offer %s cannot serve: %s", offer.name, offer.trouble)
+            self.models.setdefault(offer.model, []).append(offer)
+
+    def key_of(self, secret: bytes) -> Key | None:
+        """The caller behind a credential. Known ones cost a dict look-up, unknown ones an HMAC."""
+        known = self._known.get(secret)
+        if known is not None:
+            return known
+        found = self._keys.get(self._vault.key_hash(secret))
+        if found is not None:
+            if len(self._known) >= _AUTH_CACHE_MAX:
+                self._known.clear()
+            self._known[secret] = found
+        return found
+
+    def no_model(self, model: str, key: Key) -> Refusal:
+        """The refusal for a model that nobody offers, with the nearest names this key may use."""
+        refusal = refusals.ModelNotFound(model)
+        names = [name for name in self.models if not key.models or name in key.models]
+        close = difflib.get_close_matches(model[:100], names, n=3, cutoff=0.5)
+        if close:
+            refusal.fix = f"Did you mean {' or '.join(close)}? {refusal.fix}"
+        return refusal
+
+
+def _rows(ids: tuple[int, ...], prices: dict[int, PriceRow]) -> list[PriceRow]:
+    return [prices[id_] for id_ in ids if id_ in prices]
+
+
+def _exchange(rows: list[PriceRow], snapshot: Snapshot) -> tuple[int, int]:
+    """(numerator, denominator) from the rows' currency to the comparison currency."""
+    if not rows or rows[0].currency == snapshot.fx_base:
+        return (1, 1)
+    text = snapshot.fx.get(rows[0].currency)
+    if text is None:
+        return _NO_RATE
+    whole, _, part = text.partition(".")
+    return int(whole + part), 10 ** len(part)
+
+
+# Without a declared exchange rate an offer cannot be compared: it comes after every offer that can, never before.
+_NO_RATE = (10**12, 1)

@@ -1,0 +1,270 @@
+"""The gateway of one process: who may ask, what is asked, and where it goes.
+
+In:     heads and bodies from `downstream`, the catalog, the clock.
+Out:    calls begun, refusals answered; both leave a journal entry before the client sees anything of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from baseload.dispatch import merit
+from baseload.errors import Refusal
+from baseload.gateway.call import Call
+from baseload.gateway.catalog import Catalog, Key, Offer
+from baseload.gateway.downstream import Downstream
+from baseload.gateway.head import Head, text_of
+from baseload.gateway.http_text import date_line
+from baseload.gateway.journal.entries import Refused
+from baseload.gateway.journal.writer import JournalWriter
+from baseload.gateway.limits import Limits
+from baseload.gateway.metrics import Metrics
+from baseload.gateway.routes import ENDPOINTS, Routes
+from baseload.gateway.tick import Tick
+from baseload.gateway.upstream import Pool
+from baseload.gateway.wheel import Wheel
+from baseload.money.rate import hold_rates
+from baseload.wire import refusals
+from baseload.wire.body import open_body
+from baseload.wire.chat import Ask, read_request
+from baseload.wire.envelope import headers as refusal_headers
+from baseload.wire.envelope import openai_error
+
+if TYPE_CHECKING:
+    from baseload.gateway.snapshot import ProviderRow
+    from baseload.money.price import PriceRow
+
+log = logging.getLogger("baseload.gateway")
+
+PROGRESS_S = 1.0
+OUTPUT_GUESS = 4096  # tokens held for a call that names no limit at a model whose limit is not known
+
+
+class Gateway:
+    """Everything a connection or a call needs of its process. One thread, one loop, no lock."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, catalog: Catalog, journal: JournalWriter, limits: Limits, control: str
+    ) -> None:
+        self.loop = loop
+        self.catalog = catalog
+        self.journal = journal
+        self.limits = limits
+        self.wheel = Wheel(loop)
+        self.tick = Tick(loop, journal)
+        self.metrics = Metrics()
+        self.draining = False
+        self.connections: set[Downstream] = set()
+        self.calls: set[Call] = set()
+        self.streams: set[Call] = set()
+        self.drains: set[Call] = set()
+        self.hold_rates = hold_rates
+        self.started_ns = time.time_ns()
+        self._pools: dict[ProviderRow, Pool] = {}
+        self._ids = f"call_{int(time.time()):08x}{os.urandom(5).hex()}"
+        self._counter = 0
+        self._progress_at = 0.0
+        self._routes = Routes(self, control)
+        self.wheel.every_step.append(self._every_step)
+
+    clock_ns = staticmethod(time.time_ns)
+
+    def new_id(self) -> str:
+        """Unique over processes and restarts, ordered within a process."""
+        self._counter += 1
+        return f"{self._ids}{self._counter:07x}"
+
+    # -- connections
+
+    def opened(self, connection: Downstream) -> bool:
+        self.connections.add(connection)
+        return len(self.connections) <= self.limits.connections_max
+
+    def closed(self, connection: Downstream) -> None:
+        self.connections.discard(connection)
+
+    def decide(self, connection: Downstream, head: Head) -> Refusal | None:
+        """Judges a request by its head, so that nobody unknown makes the gateway read a body."""
+        path = head.path
+        endpoint = ENDPOINTS.get(path)
+        if endpoint is None:
+            return self._routes.decide(connection, head)
+        if head.method != b"POST":
+            return refusals.MethodNotAllowed(head.method.decode("latin-1"), text_of(path), "POST")
+        if head.content_type[:16].lower() != b"application/json":
+            return refusals.WrongContentType(head.content_type.decode("latin-1"))
+        return self.recognise(connection, head)
+
+    def recognise(self, connection: Downstream, head: Head) -> Refusal | None:
+        """Sets `connection.key`, or says why the caller is nobody."""
+        key = self.catalog.key_of(head.key) if head.key else None
+        if key is None:
+            return refusals.InvalidKey()
+        if key.expires_ns and key.expires_ns <= connection.accepted_ns:
+            return refusals.InvalidKey("This key has expired.")
+        connection.key = key
+        return None
+
+    def serve(self, connection: Downstream, head: Head, body: bytes) -> None:
+        endpoint = ENDPOINTS.get(head.path)
+        if endpoint is None:
+            self._routes.serve(connection, head)
+            return
+        key = connection.key
+        assert isinstance(key, Key)
+        model = ""
+        try:
+            if self.draining:
+                raise refusals.Draining()
+            members = open_body(body)
+            ask = read_request(endpoint, members)
+            model = ask.model
+            offer, cost, charge = self._choose(key, endpoint, ask, len(body), connection.accepted_ns)
+            if not self.journal.accepting:
+                raise self.journal.refusal()
+            call = Call(self, connection, key, endpoint, ask, offer)
+            connection.served = call
+            call.begin(members, len(body), cost, charge)
+        except Refusal as refusal:
+            self.refuse(connection, head, refusal, model=model)
+
+    def _choose(
+        self, key: Key, endpoint: str, ask: Ask, body_size: int, at_ns: int
+    ) -> tuple[Offer, PriceRow, PriceRow | None]:
+        """The offer, what it costs us, and what the account pays by (None = cost plus margin)."""
+        model = ask.model
+        offers = self.catalog.models.get(model)
+        if offers is None:
+            raise self.catalog.no_model(model, key)
+        if key.models and model not in key.models:
+            raise refusals.ModelNotAllowed(model)
+        first = offers[0]
+        input_tokens = int(body_size / first.bytes_per_token) + 1
+        output_tokens = ask.max_output or OUTPUT_GUESS
+        if len(offers) == 1:
+            offer = first if not first.why_not(endpoint) and first.price_at(at_ns) is not None else None
+        else:
+            offer = merit.pick(offers, endpoint, at_ns, input_tokens, output_tokens)
+        if offer is None:
+            raise self._why_none(offers, endpoint, model, at_ns, input_tokens, output_tokens)
+        cost = offer.price_at(at_ns)
+        assert cost is not None
+        return offer, cost, key.tariff.price_at(model, at_ns)
+
+    def _why_none(
+        self, offers: list[Offer], endpoint: str, model: str, at_ns: int, input_tokens: int, output_tokens: int
+    ) -> Refusal:
+        able = [offer for offer in offers if endpoint in offer.endpoints]
+        if not able:
+            return refusals.EndpointNotServed(model, endpoint)
+        unpriced = [offer.name for offer in able if not offer.trouble]
+        if unpriced:
+            return refusals.Unpriced(model, f"offer {', '.join(unpriced[:3])}")
+        for line in merit.order(able, endpoint, at_ns, input_tokens, output_tokens):
+            log.warning("no offer for %s: %s: %s", model, line.offer, line.why_not)
+        return refusals.NoProvider(model)
+
+    def output_bound(self, offer: Offer, ask: Ask) -> int:
+        """The most output tokens one choice of this call can have."""
+        limit = offer.output_max or offer.context_max or OUTPUT_GUESS
+        return min(ask.max_output or limit, limit)
+
+    def pool_of(self, offer: Offer) -> Pool:
+        """By the provider's row itself: one whose address or limits changed gets new connections."""
+        pool = offer.pool
+        if pool is None:
+            row = offer.provider
+            pool = self._pools.get(row)
+            if pool is None:
+                pool = self._pools[row] = Pool(row, self.wheel, self.loop)
+            offer.pool = pool
+        return pool
+
+    # -- refusals
+
+    def refuse(self, connection: Downstream, head: Head | None, refusal: Refusal, model: str = "") -> None:
+        """One journal record, then the answer in the caller's own protocol."""
+        key = connection.key if isinstance(connection.key, Key) else None
+        call = self.new_id()
+        self.metrics.count_refusal(refusal.code, refusal.status)
+        endpoint = (ENDPOINTS.get(head.path) or "other") if head is not None else "other"
+        if self.journal.accepting:
+            self.journal.append(
+                Refused(
+                    call,
+                    key.account.id if key else 0,
+                    key.id if key else 0,
+                    model[:200],
+                    endpoint,
+                    refusal.code,
+                    refusal.status,
+                    connection.accepted_ns or self.clock_ns(),
+                    self.clock_ns(),
+                )
+            )
+        self.tick.after_flush(lambda: self.answer_refusal(connection, refusal, call, None))
+
+    def answer_refusal(self, connection: Downstream, refusal: Refusal, call: str, offer: Offer | None) -> None:
+        extra = "".join(f"{name}: {value}\r\n" for name, value in refusal_headers(refusal))
+        named = b"x-baseload-offer: %b\r\n" % offer.name_bytes if offer is not None else b""
+        head = b"content-type: application/json\r\nx-baseload-call-id: %b\r\n%b%b%b" % (
+            call.encode(),
+            named,
+            extra.encode("latin-1", "replace"),
+            date_line(self.clock_ns()),
+        )
+        connection.reply(refusal.status, head, openai_error(refusal, call))
+
+    def answer_json(self, connection: Downstream, value: object, status: int = 200) -> None:
+        head = b"content-type: application/json\r\n" + date_line(self.clock_ns())
+        connection.reply(status, head, msgspec.json.encode(value))
+
+    # -- time and configuration
+
+    def _every_step(self, now: float) -> None:
+        self.journal.check_accepting(now)
+        if now >= self._progress_at:
+            self._progress_at = now + PROGRESS_S
+            at_ns = self.clock_ns()
+            noted = False
+            for call in self.streams:
+                progress = call.progress(at_ns)
+                if progress is not None:
+                    self.journal.append(progress)
+                    noted = True
+            if noted:
+                self.tick.touch()
+
+    def use(self, catalog: Catalog) -> None:
+        """Serves by a new catalog from now on; running calls keep what they began with."""
+        self.catalog = catalog
+        rows = set(catalog.providers.values())
+        for row in [row for row in self._pools if row not in rows]:
+            self._pools.pop(row).close()
+
+    async def drain(self) -> None:
+        """Lets running calls end (at most Limits.shutdown_s), then ends what is left with a reading each."""
+        self.draining = True
+        for connection in list(self.connections):
+            connection.drain()
+        until = self.loop.time() + self.limits.shutdown_s
+        while self.calls and self.loop.time() < until:
+            await asyncio.sleep(0.02)
+        self.end_now()
+        await asyncio.sleep(0.05)
+        for connection in list(self.connections):
+            connection.close()
+        for pool in self._pools.values():
+            pool.close()
+        self.wheel.stop()
+
+    def end_now(self) -> None:
+        """Ends every running call with an error in its protocol and a reading."""
+        for call in list(self.calls):
+            call.shut()

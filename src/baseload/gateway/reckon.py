@@ -1,0 +1,101 @@
+"""What an attempt used and what may be billed for it: reported beats counted beats estimated, and it says which.
+
+In:     an ended call (its meter, its reply's usage object, how it ended).
+Out:    `Reading` and its `Usage`. Pure but for reading the call's fields.
+
+The rules, in order:
+1. Nothing reached the provider, or it answered with a failure: no tokens, provenance "counted" (we know it is nothing).
+2. The provider reported usage: that, field by field, the last report.
+3. It did not (cut, timed out, stopped): output is what was relayed, counted where the dialect sends one token a frame,
+   else estimated from the text's bytes; input is estimated from the request's bytes. A side of which nothing can be
+   said is "missing", never zero.
+4. The client left early: `delivered_output` is what it had by then; the account pays for that, the cost stays whole.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from baseload.gateway.journal.entries import Reading
+from baseload.wire.usage import Usage, normalise
+
+if TYPE_CHECKING:
+    from baseload.gateway.call import Call
+    from baseload.gateway.catalog import Offer
+
+_NOTHING = Usage(meters={}, input_provenance="counted", output_provenance="counted")
+_PROTOCOLS = {"chat": "openai-chat", "completions": "openai-chat", "embeddings": "openai-embeddings"}
+_ENDED = {"ok": "normal", "client_left": "client_cut"}
+
+
+def count_output(offer: Offer, frames: int, text_bytes: int) -> tuple[int, str]:
+    """(tokens, provenance) of relayed text."""
+    if offer.vendor.token_frames:
+        return frames, "counted"
+    return max(frames, int(text_bytes / offer.bytes_per_token)) if frames else 0, "estimated"
+
+
+def reading_of(
+    call: Call,
+    outcome: str,
+    *,
+    fault: str,
+    status: int,
+    unsent: bool,
+    usages: list[bytes] | None,
+    tier: str,
+    text_bytes: int,
+    end_ns: int,
+) -> tuple[Reading, Usage]:
+    hold, offer, meter = call.hold, call.offer, call.meter
+    delivered = -1
+    if unsent:
+        usage = _NOTHING
+    else:
+        usage = _usage_of(call, outcome, usages, tier or (meter.tier if meter is not None else ""), text_bytes)
+        if call.delivered_frames >= 0:
+            delivered = count_output(offer, call.delivered_frames, call.delivered_text)[0]
+            delivered = min(delivered, usage.meters.get("output_total", 0))
+    select = dict(usage.select)
+    if call.ask.thinking is not None:
+        select["thinking"] = call.ask.thinking
+    flags = (*usage.flags, "resent") if call.resent else usage.flags
+    reading = Reading(
+        call.id, 1, hold.account, hold.key, hold.offer, hold.cost_price, hold.charge_price, hold.tariff, hold.model,
+        hold.endpoint, hold.stream, outcome, status if call.down is not None else 0, fault, usage.meters,
+        usage.input_provenance, usage.output_provenance, flags, select, usage.reported_cost, usage.raw, delivered,
+        hold.accepted_ns, call.sent_ns, call.first_ns, end_ns, hold.request_bytes, call.reply_bytes, call.upstream_id,
+        call.upstream_model or (meter.upstream_model if meter is not None else ""), hold.currency, hold.hold_nano,
+        hold.snapshot,
+    )  # fmt: skip
+    return reading, usage
+
+
+def _usage_of(call: Call, outcome: str, reported: list[bytes] | None, tier: str, text_bytes: int) -> Usage:
+    offer, meter, ask = call.offer, call.meter, call.ask
+    raws = (meter.usages if meter is not None else reported) or []
+    counted_input: int | None = None
+    counted_output: int | None = None
+    if not raws:
+        counted_input = int(call.request_bytes / offer.bytes_per_token) + 1
+        if meter is not None:
+            counted_output, _ = count_output(offer, meter.frames, meter.text_bytes)
+        elif text_bytes:
+            counted_output = int(text_bytes / offer.bytes_per_token) + 1
+    usage = normalise(
+        _PROTOCOLS[call.endpoint],
+        offer.vendor.name,
+        raws,
+        endpoint=call.endpoint,
+        request_cache_ttl=ask.cache_ttl or offer.provider.cache_ttl,
+        tier=tier,
+        ended=_ENDED.get(outcome, "upstream_cut"),
+        counted_output=counted_output,
+        counted_input=counted_input,
+    )
+    # What is told from bytes is an estimate, whoever counted the bytes.
+    if usage.input_provenance == "counted":
+        usage.input_provenance = "estimated"
+    if usage.output_provenance == "counted" and not (meter is not None and offer.vendor.token_frames):
+        usage.output_provenance = "estimated"
+    return usage

@@ -1,0 +1,131 @@
+"""Starts a gateway, follows the snapshot, drains and stops.
+
+In:     a home, an id, an address; SIGTERM and SIGINT.
+Out:    a listening gateway; exit code 0 after a drain, 2 when it cannot start (the reason on stderr).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+import time
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from baseload.errors import Refusal
+from baseload.gateway import snapshot as snapshots
+from baseload.gateway.catalog import Catalog
+from baseload.gateway.core import Gateway
+from baseload.gateway.downstream import Downstream
+from baseload.gateway.journal.recovery import open_journal
+from baseload.gateway.limits import Limits
+from baseload.gateway.vault import Vault
+
+log = logging.getLogger("baseload.gateway")
+
+FOLLOW_S = 0.25
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """How one gateway process runs."""
+
+    home: Path
+    id: str
+    host: str
+    port: int
+    reuse_port: bool = False
+    fsync: str = "off"
+    limits: Limits = Limits()
+
+
+def run(settings: Settings) -> None:
+    """Runs until a signal. Raises Refusal when it cannot start."""
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_until_complete(_main(loop, settings))
+    finally:
+        loop.close()
+
+
+async def _main(loop: asyncio.AbstractEventLoop, settings: Settings) -> None:
+    home = settings.home
+    vault = Vault.open(home)
+    path = home / "snapshot.msgpack"
+    try:
+        stamp = path.stat().st_mtime_ns
+        catalog = Catalog(snapshots.read(path), vault)
+    except (OSError, msgspec.DecodeError) as error:
+        raise Refusal(f"No snapshot to serve from: {error}.", "Start the control plane of this home first.") from error
+    journal = open_journal(home / "journal" / settings.id, settings.id, time.time_ns(), fsync=settings.fsync)
+    gateway = Gateway(loop, catalog, journal, settings.limits, str(home / "control.sock"))
+    try:
+        server = await loop.create_server(
+            lambda: Downstream(gateway), sock=_listen(settings), backlog=4096, start_serving=True
+        )
+    except OSError as error:
+        journal.close()
+        raise Refusal(
+            f"Port {settings.port} of {settings.host} cannot be opened: {error.strerror}.", "Choose another by --port."
+        ) from error
+    follower = loop.create_task(_follow(gateway, path, stamp, vault))
+    stop = asyncio.Event()
+    hurry = asyncio.Event()
+
+    def signalled() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signalled)
+    # What start-up made stays: the collector need not look at it again in every full collection.
+    gc.collect()
+    gc.freeze()
+    log.info("gateway %s serves on %s:%d, snapshot %d", settings.id, settings.host, settings.port, catalog.version)
+    await stop.wait()
+    log.info("gateway %s drains %d calls", settings.id, len(gateway.calls))
+    server.close()
+    follower.cancel()
+    drain = loop.create_task(gateway.drain())
+    hurried = loop.create_task(hurry.wait())
+    await asyncio.wait((drain, hurried), return_when=asyncio.FIRST_COMPLETED)
+    if not drain.done():
+        gateway.end_now()
+        await drain
+    hurried.cancel()
+    journal.close()
+    log.info("gateway %s has stopped", settings.id)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if settings.reuse_port:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        sock.bind((settings.host, settings.port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+async def _follow(gateway: Gateway, path: Path, stamp: int, vault: Vault) -> None:
+    """Takes every new snapshot; one that cannot be read leaves the last good one in force."""
+    while True:
+        await asyncio.sleep(FOLLOW_S)
+        try:
+            now = path.stat().st_mtime_ns
+            if now == stamp:
+                continue
+            stamp = now
+            gateway.use(Catalog(snapshots.read(path), vault))
+            log.info("snapshot %d in force", gateway.catalog.version)
+        except Exception:
+            log.exception("the new snapshot cannot be used; version %d stays in force", gateway.catalog.version)
