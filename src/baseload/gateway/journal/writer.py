@@ -102,12 +102,12 @@ class JournalWriter:
             live.apply(entry)
         size = max(self._segment_bytes, 2 * len(start))
         if not self._next.prepare(size):
-            raise self._full(self._next.error)
+            raise self._no_start(self._next.error)
         try:
             _write_all(self._next.fd, start, 0)
             self._fd = self._next.publish(self.directory / file_name(self._sequence))
         except OSError as error:
-            raise self._full(error) from error
+            raise self._no_start(error) from error
         self._holds, self._progress, self._live = live.holds, live.progress, live
         self._started(len(start), size)
         self._room = size - len(start) - len(CLOSE)
@@ -200,6 +200,15 @@ class JournalWriter:
             code="journal_full",
             status=503,
             retry_after_s=5.0,
+        )
+
+    def _no_start(self, error: OSError | None) -> Refusal:
+        reason = error.strerror if error is not None else "No space left on device"
+        return Refusal(
+            f"The gateway cannot begin its journal in {self.directory}: {reason}.",
+            f"It needs {self._segment_bytes} bytes there (the journal's segment size); free them and start again.",
+            code="journal_full",
+            status=503,
         )
 
     def _reckon(self) -> None:
