@@ -1,0 +1,91 @@
+"""What we know of a provider's API: plain facts, one struct a table of its TOML file. No behaviour.
+
+In:     `data/<vendor>.toml` (through `catalogue.py`). Out: `Vendor`.
+A TOML key is a field below; unknown keys do not load.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One door of a vendor. `base_url` + a path of `Vendor.paths` is the URL to call."""
+
+    base_url: str  # with the version prefix, without a slash at the end
+    scope: str = "global"  # which price list applies, `scope` of the price rows
+    region: str = ""  # where it runs, as the vendor says
+    geo: str = ""  # price selector `geo` that this host implies
+    note: str = ""
+
+
+class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the key is sent."""
+
+    header: str = "authorization"
+    scheme: str = "Bearer"  # "" = the bare key
+    required: bool = True  # False: an engine that may run without a key
+    note: str = ""
+
+    def value(self, key: str) -> str:
+        """The header's value for a key."""
+        return f"{self.scheme} {key}" if self.scheme else key
+
+
+class UsageFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How usage arrives."""
+
+    style: str = "inclusive"  # does prompt_tokens include cached and written tokens? "inclusive" | "exclusive"
+    stream: str = "include_usage"  # "include_usage" = ask with stream_options | "always" = comes by itself
+    cache_write_ttl: str = ""  # lifetime of writes reported without one: "5m", "30m", "1h", "12h"; "" = no such writes
+    reported_cost: str = ""  # member of the usage object that names money, such as "cost"
+    note: str = ""
+
+
+class ErrorRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"kind": "class"}):
+    """One line of the error table. All fields that are given must match; a list matches when any of it does."""
+
+    kind: str  # of faults.FAULTS
+    status: tuple[int, ...] = ()  # HTTP status
+    code: tuple[str, ...] = ()  # the vendor's code or type word; "abc*" matches a beginning
+    type: tuple[str, ...] = ()  # the type word only
+    text: tuple[str, ...] = ()  # part of the message, in any case
+    note: str = ""
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where these facts were read, and on which day ("YYYY-MM-DD")."""
+
+    what: str
+    read: str
+
+
+class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"errors": "error"}):
+    """The facts of one vendor or engine."""
+
+    name: str
+    title: str
+    kind: str  # "vendor" | "engine"
+    also: tuple[str, ...] = ()  # other names people look for
+    scope: str = "global"  # of the host taken when nothing is said
+    hosts: tuple[Host, ...] = ()
+    auth: Auth = Auth()
+    headers: tuple[str, ...] = ()  # optional request headers that a client or operator may set
+    paths: dict[str, str] = msgspec.field(
+        default_factory=lambda: {"chat": "/chat/completions"}
+    )  # endpoint -> path below base_url
+    usage: UsageFacts = UsageFacts()
+    abort: str = "unknown"  # does closing a stream stop the billing? "stops" | "continues" | "unknown"
+    token_frames: bool = False  # a stream frame carries one token, so frames count tokens
+    silence_s: int = 0  # how long it may stay silent or send only comments before the answer; 0 = not known
+    retry_headers: tuple[str, ...] = ()  # where it says when to come back, best first
+    request_id_headers: tuple[str, ...] = ()
+    finish: dict[str, str] = {}  # finish_reason that is a failure although the status is 200 -> class
+    errors: tuple[ErrorRule, ...] = ()  # in this order, first match wins
+    sources: tuple[Source, ...] = ()
+    note: str = ""
+
+    def host(self, scope: str = "") -> Host | None:
+        """The first host of a scope ("" = the default scope); None where there is none."""
+        wanted = scope or self.scope
+        return next((host for host in self.hosts if host.scope == wanted), None)

@@ -1,0 +1,70 @@
+"""Lesson 69: what a provider says about our account never reaches a client."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from baseload.providers.mask import TEXT_MAX, mask
+
+SECRETS = [
+    ("Incorrect API key provided: sk-proj-Ab12cd34EF56gh78****wxyz.", "Ab12"),
+    ("Incorrect API key provided: sk-ab12*******************wxyz", "wxyz"),
+    ("Authorization: Bearer abcDEF123456.ghi-789", "abcDEF"),
+    ('{"api_key": "q8w7e6r5t4"}', "q8w7"),
+    ("key 0123456789abcdef0123456789abcdef.AbCdEfGh12345678 is disabled", "AbCd"),
+    ("invalid token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abcDEF_-1", "eyJ"),
+    ("bce-v3/ALTAK-abc/0123456789 has expired", "0123"),
+    ("AccessKey LTAI5tAbCdEf123456 not found", "LTAI"),
+    ("in organization org-AbCdEfGhIjKlMnOp on tokens per min", "AbCd"),
+    ("project proj_Ab12Cd34Ef56 has no access", "Ab12"),
+    ("endpoint ep-20250101123456-abcde is closed", "20250101"),
+    ("contact alice.smith+ops@example.co.uk", "alice"),
+    ("The account 2100123456 is overdue", "2100123456"),
+    ("用户 13800138000 余额不足", "13800138000"),
+    ("用户剩余额度: ¥0.051, 需要预扣费额度: ¥0.12", "0.051"),
+    ("Insufficient balance: -12.34", "12.34"),
+    ("Your balance is 1,234.56 USD", "234"),
+    ("当前余额 -3.20 元", "3.20"),
+    ("You have 17 credits; credits left: 17.5", "17.5"),
+    ("costs $0.75 more than $-2.50", "0.75"),
+    ("upstream 10.1.2.3:8443 refused", "10.1.2.3"),
+    ("see https://bob:hunter2x@internal.example/x?sig=abc", "hunter2x"),
+    ("see https://internal.example/x?sig=topsecret", "topsecret"),
+    ("request 0217349812345678901234567890abcdef failed", "0217349812345678901234567890"),
+]
+
+
+@pytest.mark.parametrize(("text", "secret"), SECRETS, ids=[text[:24] for text, _ in SECRETS])
+def test_lesson_69_secrets_and_balances_are_masked(text: str, secret: str):
+    assert secret in text
+    assert secret not in mask(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "This model's maximum context length is 131072 tokens. However, you requested 150000 tokens.",
+        "Range of input length should be [1, 1048576]",
+        "max_tokens: 4096 is more than the number of tokens allowed 2048",
+        "temperature must be at most 2.0, got 3.5",
+        "Model Qwen/Qwen3-Coder-480B-A35B-Instruct does not support n = 2",
+        "gpt-4o-mini-2024-07-18 does not support 'logit_bias'",
+        "messages[3].user_message: token limit exceeded, see https://example.com/docs/errors",
+        "输入长度超过 32768",
+    ],
+)
+def test_what_a_client_must_change_stays_readable(text: str):
+    assert mask(text) == text
+
+
+@given(st.text(max_size=3000))
+def test_any_text_gives_one_bounded_line(text: str):
+    once = mask(text)
+    assert "\n" not in once
+    assert len(once) <= TEXT_MAX
+
+
+def test_line_breaks_and_hidden_characters_go():
+    assert mask("a\r\nb\x00c\u202ed") == "a b c d"
