@@ -39,7 +39,7 @@ def test_without_progress_nothing_is_proven_and_nothing_is_charged(tmp_path: Pat
 def test_lesson_01_with_progress_what_was_delivered_is_estimated_from_the_latest(tmp_path: Path) -> None:
     crashed(tmp_path, hold("a", request_bytes=900), progress("a", 3, 20), progress("a", 10, 220))
     (lost,) = recover(tmp_path, "g1", NOW_NS + 60).lost
-    assert lost.meters == {"input": 225, "output": 55}
+    assert lost.meters == {"input_uncached": 225, "output_total": 55}
     assert (lost.input_provenance, lost.output_provenance) == ("estimated", "estimated")
     assert lost.flags == ("recovered", "usage_from_progress")
     assert (lost.delivered_output, lost.reply_bytes, lost.outcome) == (55, 220, "lost")
@@ -53,17 +53,17 @@ def test_each_frame_is_a_token_at_least_and_four_bytes_are_one(
     frames: int, text_bytes: int, output: int | None
 ) -> None:
     meters, given, taken = count_delivered(hold("a", request_bytes=2), progress("a", frames, text_bytes))
-    assert meters == ({} if output is None else {"input": 1, "output": output})
+    assert meters == ({} if output is None else {"input_uncached": 1, "output_total": output})
     assert {given, taken} == {"missing" if output is None else "estimated"}
 
 
 def test_a_count_of_its_own_can_be_given(tmp_path: Path) -> None:
     def count(hold: Hold, progress: Progress | None) -> tuple[dict[str, int], str, str]:
-        return {"output": progress.frames if progress else 0}, "missing", "counted"
+        return {"output_total": progress.frames if progress else 0}, "missing", "counted"
 
     crashed(tmp_path, hold("a"), progress("a", 9, 400))
     (lost,) = recover(tmp_path, "g1", NOW_NS, count=count).lost
-    assert (lost.meters, lost.output_provenance, lost.delivered_output) == ({"output": 9}, "counted", 9)
+    assert (lost.meters, lost.output_provenance, lost.delivered_output) == ({"output_total": 9}, "counted", 9)
 
 
 def test_only_attempts_without_a_reading_are_ended_and_only_once(tmp_path: Path) -> None:

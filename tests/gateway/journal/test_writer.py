@@ -160,7 +160,7 @@ BIG = 65_536
 
 
 def live_through_a_full_disk(directory: Path, allocate: object, make_room: object) -> None:
-    """Room for a segment and a half: new calls are refused in time, running ones go on, all comes back with the room."""
+    """Room for a segment and a half: new calls are refused in time, running ones go on, all comes back with room."""
     now_s = 100.0
     options = {"segment_bytes": BIG, "reserve_bytes": 8192, "allocate": allocate, "clock": lambda: now_s}
     writer = JournalWriter(directory, "g1", **options)  # type: ignore[arg-type]
@@ -232,7 +232,7 @@ def test_a_really_full_file_system_does_the_same(tmp_path: Path) -> None:
 
 
 def test_a_start_on_a_full_disk_is_refused_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match="cannot begin its journal.*No space left"):
+    with pytest.raises(Refusal, match=r"cannot begin its journal.*No space left"):
         open_journal(tmp_path, "g1", NOW_NS, allocate=Disk(10))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lock"]
     open_journal(tmp_path, "g1", NOW_NS).close()

@@ -34,6 +34,7 @@ from baseload.gateway.journal.writer import JournalWriter
 Meters = dict[str, int]
 Count = Callable[[Hold, Progress | None], tuple[Meters, str, str]]
 
+INPUT, OUTPUT = "input_uncached", "output_total"  # names of baseload.wire.usage
 BYTES_PER_TOKEN = 4  # text of most languages in UTF-8 with today's tokenizers: 3 to 5
 
 
@@ -47,7 +48,8 @@ def count_delivered(hold: Hold, progress: Progress | None) -> tuple[Meters, str,
     if progress is None or (progress.frames <= 0 and progress.text_bytes <= 0):
         return {}, "missing", "missing"
     output = max(progress.frames, progress.text_bytes // BYTES_PER_TOKEN, 1)
-    return {"input": max(hold.request_bytes // BYTES_PER_TOKEN, 1), "output": output}, "estimated", "estimated"
+    meters = {INPUT: max(hold.request_bytes // BYTES_PER_TOKEN, 1), OUTPUT: output}
+    return meters, "estimated", "estimated"
 
 
 class Recovered(msgspec.Struct, frozen=True):
@@ -116,7 +118,7 @@ def ended(hold: Hold, progress: Progress | None, now_ns: int, count: Count = cou
         select={},
         reported_cost="",
         raw_usage=b"",
-        delivered_output=meters.get("output", 0),
+        delivered_output=meters.get(OUTPUT, 0),
         accepted_ns=hold.accepted_ns,
         sent_ns=hold.accepted_ns,  # the hold goes out with the request: take it as sent rather than deny it
         first_ns=progress.at_ns if progress is not None else 0,  # not known better than this

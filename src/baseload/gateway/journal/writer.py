@@ -123,9 +123,11 @@ class JournalWriter:
         """Encodes `entry` into memory; no system call. It counts once `flush` has said True."""
         payload = encode(entry)
         size = len(payload)
-        if size + FRAME_HEAD > self._room:
+        room = self._room - size - FRAME_HEAD
+        if room < 0:
             self._seal(size + FRAME_HEAD)
-        self._room -= size + FRAME_HEAD
+            room = self._room - size - FRAME_HEAD
+        self._room = room
         buffer = self._buffer
         buffer += pack_head(size, _crc(payload))
         buffer += payload
