@@ -57,6 +57,19 @@ def test_a_completion_stream_always_reports_usage_in_its_last_chunk(engine: Engi
     assert last["usage"]["completion_tokens"] == 3
 
 
+def test_several_choices_report_the_usage_of_one(engine: Engine) -> None:
+    """Two choices were generated and one is counted: the meter must not take this report for `n` above 1."""
+    reply = engine.ask("/v1/chat/completions", {**HELLO, "max_tokens": 3, "n": 2})[1]
+    assert len(reply["choices"]) == 2
+    assert reply["usage"]["completion_tokens"] == 3
+
+
+def test_no_tokens_asked_is_one_token_generated_and_reported(engine: Engine) -> None:
+    reply = engine.ask("/v1/chat/completions", {**HELLO, "max_tokens": 0})[1]
+    assert reply["choices"][0]["message"]["content"] != ""
+    assert reply["usage"]["completion_tokens"] == 1
+
+
 def test_one_server_serves_chat_and_embeddings(engine: Engine) -> None:
     status, reply = engine.ask("/v1/embeddings", {"model": "smollm2", "input": ["a river", "a river", "tax law"]})
     assert status == 200

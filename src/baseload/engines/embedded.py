@@ -36,6 +36,7 @@ POOLING = {
     "last": "LLAMA_POOLING_TYPE_LAST",
     "model": "LLAMA_POOLING_TYPE_UNSPECIFIED",  # what the file says; chat models mostly say nothing
 }
+PROMPT_CACHE_MIB = 512  # prompts of ended calls kept for re-use; llama.cpp would take 8 GiB of a laptop's memory
 LOG_ERRORS, LOG_ALL = 1, 3  # llama.cpp's levels; 2 warns about every prompt that is wholly cached
 
 
@@ -86,6 +87,7 @@ def _parameters(xllamacpp: Any, options: argparse.Namespace, model: Path) -> Any
         params.embedding = True
         params.n_batch = PHYSICAL_BATCH
         params.pooling_type = getattr(xllamacpp.llama_pooling_type, POOLING[options.embeddings])
+    params.cache_ram_mib = PROMPT_CACHE_MIB
     params.verbosity = LOG_ALL if options.verbose else LOG_ERRORS
     # Nothing is fetched, shown or run that the gateway does not need; no web page may read answers across origins.
     params.offline = True
