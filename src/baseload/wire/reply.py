@@ -9,43 +9,40 @@ import msgspec
 from msgspec import Raw
 
 from baseload.wire.body import half_surrogates_masked
-from baseload.wire.meter import _ABSENT, _FAILED, is_error, is_failed_base_resp, is_flat_error
-
-
-class _Message(msgspec.Struct, gc=False):
-    content: Raw = _ABSENT
-    reasoning_content: Raw = _ABSENT
-    reasoning: Raw = _ABSENT
-    refusal: Raw = _ABSENT
-    tool_calls: Raw = _ABSENT
+from baseload.wire.shapes import ABSENT, FAILED, choices_or_none, decode_loose, text_or_empty
 
 
 class _Choice(msgspec.Struct, gc=False):
-    finish_reason: Raw = _ABSENT
-    message: Raw = _ABSENT
-    text: Raw = _ABSENT
-    usage: Raw = _ABSENT
+    message: Raw = ABSENT
+    finish_reason: str | None = None
+    text: Raw = ABSENT
+    usage: Raw = ABSENT
 
 
 class _Body(msgspec.Struct, gc=False):
-    usage: Raw = _ABSENT
-    model: Raw = _ABSENT
-    service_tier: Raw = _ABSENT
-    id: Raw = _ABSENT
-    choices: Raw = _ABSENT
-    data: Raw = _ABSENT
-    error: Raw = _ABSENT
-    code: Raw = _ABSENT
-    message: Raw = _ABSENT
-    base_resp: Raw = _ABSENT
-    timings: Raw = _ABSENT
+    """What nearly every reply fits; the others are read by `Loose`."""
+
+    id: str | None = None
+    model: str | None = None
+    service_tier: str | None = None
+    choices: list[_Choice] | None = None
+    usage: Raw = ABSENT
+    error: Raw = ABSENT
+    timings: Raw = ABSENT
+    base_resp: Raw = ABSENT
+    message: Raw = ABSENT
+
+
+class _Message(msgspec.Struct, gc=False):
+    content: Raw = ABSENT
+    reasoning_content: Raw = ABSENT
+    reasoning: Raw = ABSENT
+    refusal: Raw = ABSENT
+    tool_calls: Raw = ABSENT
 
 
 _decode = msgspec.json.Decoder(_Body).decode
-_decode_choices = msgspec.json.Decoder(list[_Choice]).decode
 _decode_message = msgspec.json.Decoder(_Message).decode
-_decode_str = msgspec.json.Decoder(str).decode
-_NULL = b"null"
 
 
 class Reply(msgspec.Struct, gc=False):
@@ -58,73 +55,70 @@ class Reply(msgspec.Struct, gc=False):
     id: str = ""
     error: bytes = b""  # an error in a 200 body: the `error` value, the `base_resp`, or the whole flat object
     finish_reasons: tuple[str, ...] = ()
-    text_bytes: int = 0  # about the bytes of generated text, for counting where usage is missing
+    text_bytes: int = 0  # about the bytes of generated text; only where usage is missing and must be counted
     malformed: bool = False  # not a JSON object
 
 
 def read_reply(endpoint: str, body: bytes) -> Reply:
-    """Facts of a reply body. `endpoint` decides where generated text stands."""
+    """Facts of a reply body to a call of `endpoint`."""
     try:
         found = _decode(body)
-    except _FAILED:
+    except FAILED:
+        body = half_surrogates_masked(body)
         try:
-            found = _decode(half_surrogates_masked(body))
-        except _FAILED:
+            found = _decode_loosely(body)
+        except FAILED:
             return Reply(malformed=True)
-    reply = Reply(model=_text(found.model), service_tier=_text(found.service_tier), id=_text(found.id))
-    choices: list[_Choice] = []
-    if endpoint != "embeddings" and found.choices is not _ABSENT:
-        try:
-            choices = _decode_choices(found.choices)
-        except _FAILED:
-            choices = []
-    usages: list[bytes] = []
-    if choices:
-        reply.finish_reasons = tuple(
-            [
-                reason
-                for choice in choices
-                if choice.finish_reason is not _ABSENT and (reason := _text(choice.finish_reason))
-            ]
-        )
-        for choice in choices:
-            if choice.usage is not _ABSENT and (raw := bytes(choice.usage)).startswith(b"{"):
-                usages.append(raw)
-                break
-    raw = bytes(found.usage)
-    if raw.startswith(b"{"):
-        usages.append(raw)
-    if usages:
-        reply.usage = usages[-1]
-        timings = bytes(found.timings)
-        if timings.startswith(b"{"):
-            usages.append(b'{"timings":' + timings + b"}")
-        reply.usages = usages
-    else:
+    choices = found.choices if found.choices and endpoint != "embeddings" else []
+    reasons: tuple[str, ...] = ()
+    usage = bytes(found.usage)
+    if usage[:1] != b"{":
+        usage = b""
+    for choice in choices:
+        if choice.finish_reason:
+            reasons = (*reasons, choice.finish_reason)
+        if not usage and choice.usage is not ABSENT and memoryview(choice.usage)[0] == _BRACE:
+            usage = bytes(choice.usage)  # Moonshot
+    reply = Reply(
+        usage, [usage] if usage else [], found.model or "", found.service_tier or "", found.id or "", b"", reasons
+    )
+    if found.error is not ABSENT or found.message is not ABSENT or found.base_resp is not ABSENT:
+        reply.error = decode_loose(body).error_in(body)
+    if not usage:
         reply.text_bytes = sum(map(_text_bytes, choices))
-    if is_error(found.error):
-        reply.error = bytes(found.error)
-    elif found.base_resp is not _ABSENT and is_failed_base_resp(found.base_resp):
-        reply.error = bytes(found.base_resp)
-    elif not choices and bytes(found.data) in (b"", _NULL) and is_flat_error(found.code, found.message):
-        reply.error = body.strip()
+    elif found.timings is not ABSENT and memoryview(found.timings)[0] == _BRACE:
+        reply.usages.append(b'{"timings":' + bytes(found.timings) + b"}")
     return reply
 
 
-def _text(raw: Raw) -> str:
-    if raw is _ABSENT:
-        return ""
-    try:
-        return _decode_str(raw)
-    except _FAILED:
-        return ""
+_BRACE = 0x7B
+
+
+def _decode_loosely(body: bytes) -> _Body:
+    loose = decode_loose(body)
+    return _Body(
+        text_or_empty(loose.id),
+        text_or_empty(loose.model),
+        text_or_empty(loose.service_tier),
+        [
+            _Choice(choice.message, text_or_empty(choice.finish_reason), choice.text, choice.usage)
+            for choice in choices_or_none(loose.choices)
+        ],
+        loose.usage,
+        loose.error,
+        loose.timings,
+        loose.base_resp,
+        loose.message,
+    )
 
 
 def _text_bytes(choice: _Choice) -> int:
     parts = [choice.text]
     try:
         message = _decode_message(choice.message)
-        parts += [message.content, message.reasoning_content or message.reasoning, message.refusal, message.tool_calls]
-    except _FAILED:
+    except FAILED:
         pass
-    return sum(len(part) - 2 for part in parts if len(part) > 2 and bytes(part) != _NULL)
+    else:
+        reasoning = message.reasoning_content if len(message.reasoning_content) > 2 else message.reasoning
+        parts += [message.content, reasoning, message.refusal, message.tool_calls]
+    return sum([len(part) - 2 for part in parts if len(part) > 2 and bytes(part) != b"null"])

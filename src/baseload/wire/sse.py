@@ -17,36 +17,43 @@ FRAME_MAX = 64 * 2**20
 """Bytes. Frames of 20 MB occur (images, encrypted reasoning); one that never ends must not fill the memory."""
 
 _BOM = b"\xef\xbb\xbf"
+_LF, _CR = 10, 13  # `in` with an int is one memchr; with bytes it is five times dearer
 
 
 class FrameCutter:
-    __slots__ = ("_bare", "_cap", "_line", "_rest", "_scan")
+    __slots__ = ("_bare", "_cap", "_line", "_scan", "pending")
 
     def __init__(self, cap: int = FRAME_MAX) -> None:
         self._cap = cap
-        self._rest = bytearray()  # the unfinished frame
+        self.pending = bytearray()  # the unfinished frame; the same object for life
         self._line = 0  # where its last line begins
         self._scan = 0  # bytes before it are searched
         self._bare = False  # the line before ended in CR alone
 
     def feed(self, piece: bytes) -> list[bytes]:
         """The frames that this piece completes. Raises `ProviderFault("garbage")` when one exceeds the cap."""
-        data: bytes | bytearray
-        if not self._rest:
-            size = len(piece)
-            # One whole frame of one LF line, which is how nearly every piece arrives.
-            if piece.find(b"\n") == size - 2 > 0 and piece.endswith(b"\n") and b"\r" not in piece and size <= self._cap:
-                return [piece]
-            data = piece
-        else:
-            data = self._rest
-            data += piece
-        return self._cut(data)
+        if self.pending:
+            self.pending += piece
+            return self._cut(self.pending)
+        if _CR in piece:
+            return self._cut(piece)
+        # Only LF: how nearly every stream arrives. Split at each, frames of one line alternate with blank ones.
+        lines = piece.split(b"\n")
+        rest = lines.pop()
+        texts = lines[::2]
+        if len(lines) % 2 or any(lines[1::2]) or not all(texts):
+            return self._cut(piece)
+        if len(piece) > self._cap and max(map(len, (*texts, rest))) + 2 > self._cap:
+            raise self._too_long()
+        if rest:
+            self.pending += rest
+            self._scan = len(rest)
+        return [text + b"\n\n" for text in texts]
 
     def close(self) -> bytes:
         """What came after the last whole frame; the cutter is empty then."""
-        rest = bytes(self._rest)
-        self._rest = bytearray()
+        rest = bytes(self.pending)
+        self.pending.clear()
         self._line = self._scan = 0
         self._bare = False
         return rest
@@ -85,11 +92,11 @@ class FrameCutter:
                 cr = data.find(b"\r", after)
         if end - start > self._cap:
             raise self._too_long()
-        if data is not self._rest:
+        if data is not self.pending:
             if start < end:
-                self._rest += memoryview(data)[start:]
+                self.pending += memoryview(data)[start:]
         elif start:
-            del self._rest[:start]
+            del self.pending[:start]
         self._line, self._scan, self._bare = line - start, scan - start, bare
         return frames
 
@@ -99,8 +106,10 @@ class FrameCutter:
 
 def data_of(frame: bytes) -> bytes | None:
     """The data of one frame, its `data:` lines joined with LF; None where it has none (a comment, a blank line)."""
-    if frame.startswith(b"data: ") and frame.find(b"\n") == len(frame) - 2 and b"\r" not in frame:
-        return frame[6:-2] if frame.endswith(b"\n") else _data_lines(frame)
+    if frame[:6] == b"data: " and frame[-2:] == b"\n\n":
+        data = frame[6:-2]
+        if _LF not in data and _CR not in data:
+            return data
     return _data_lines(frame)
 
 
