@@ -21,14 +21,15 @@ from baseload.gateway.http_text import date_line
 from baseload.gateway.journal.entries import Hold, Progress
 from baseload.gateway.reckon import reading_of
 from baseload.providers.faults import Fault, classify, client_view
+from baseload.wire import refusals
 from baseload.wire.chat import Ask, StreamMeter, patch_request, read_reply
 from baseload.wire.envelope import openai_stream_error
 
 if TYPE_CHECKING:
+    from baseload.dispatch.rates import RowRates
     from baseload.gateway.core import Gateway
     from baseload.gateway.downstream import Downstream
     from baseload.gateway.upstream import Upstream
-    from baseload.money.price import PriceRow
     from baseload.wire.usage import Usage
 
 _JSON = b"content-type: application/json\r\n"
@@ -103,28 +104,31 @@ class Call:
 
     # -- the client's request
 
-    def begin(self, members: dict[str, Raw], body_size: int, cost: PriceRow, charge: PriceRow | None) -> None:
+    def begin(self, members: dict[str, Raw], body_size: int, cost: RowRates, charge: RowRates | None) -> None:
         """Writes the hold and hands the request to the provider once the hold is in the journal."""
         gw, offer, ask, key = self.gw, self.offer, self.ask, self.key
         self.request_bytes = body_size
         self.cost_price = cost.id
         self.charge_price = charge.id if charge is not None else 0
         self._body = patch_request(self.endpoint, members, ask, offer.upstream_model)
+        nano = self._hold_nano(cost, charge)
         self.hold = Hold(
             self.id, 1, key.account.id, key.id, offer.id, cost.id, self.charge_price, key.tariff.id, ask.model,
-            self.endpoint, ask.stream, self._hold_nano(cost, charge), (charge or cost).currency, body_size,
+            self.endpoint, ask.stream, nano, (charge or cost).currency, body_size,
             self.accepted_ns, self.accepted_ns + HOLD_S * 1_000_000_000, gw.catalog.version,
         )  # fmt: skip
         gw.journal.append(self.hold)
         gw.calls.add(self)
         gw.tick.after_flush(self._ask_connection)
 
-    def _hold_nano(self, cost: PriceRow, charge: PriceRow | None) -> int:
+    def _hold_nano(self, cost: RowRates, charge: RowRates | None) -> int:
         """What this call may cost the account: its input by size and all the output it may have, at today's band."""
         ask, offer = self.ask, self.offer
         input_tokens = int(self.request_bytes / offer.bytes_per_token) + 1
         output_tokens = 0 if self.endpoint == "embeddings" else self.gw.output_bound(offer, ask)
-        rates = self.gw.hold_rates(charge or cost, self.accepted_ns, input_tokens)
+        rates = (charge or cost).at(self.accepted_ns, input_tokens)
+        if rates is None:  # the row prices no input of this length: settlement could not bill it either
+            raise refusals.Unpriced(ask.model, f"{input_tokens} input tokens are beyond its price row")
         nano = (rates[0] * input_tokens + rates[1] * output_tokens * max(ask.n, 1)) // MILLION + 1
         if charge is None:
             nano += nano * self.key.tariff.margin_ppm // MILLION

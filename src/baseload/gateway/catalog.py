@@ -11,11 +11,11 @@ import logging
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from baseload.dispatch.market import Market
+from baseload.dispatch.rates import Pair, RowRates
 from baseload.errors import Refusal
 from baseload.gateway.snapshot import AccountRow, KeyRow, OfferRow, ProviderRow, Snapshot
 from baseload.gateway.vault import Vault
-from baseload.money.price import PriceRow
-from baseload.money.rate import hold_rates
 from baseload.providers.catalogue import vendor
 from baseload.providers.vendor import Vendor
 from baseload.wire import refusals
@@ -36,9 +36,10 @@ class Offer:
     __slots__ = (
         "_fx",
         "_price",
-        "_price_to_ns",
         "bytes_per_token",
+        "changes",
         "context_max",
+        "edges",
         "endpoints",
         "heads",
         "id",
@@ -57,7 +58,7 @@ class Offer:
     )
 
     def __init__(
-        self, row: OfferRow, provider: ProviderRow, prices: list[PriceRow], vault: Vault, fx: tuple[int, int]
+        self, row: OfferRow, provider: ProviderRow, prices: list[RowRates], vault: Vault, fx: tuple[int, int]
     ) -> None:
         self.row = row
         self.id = row.id
@@ -76,8 +77,9 @@ class Offer:
         self.heads: dict[str, bytes] = {}
         self.id_headers: tuple[bytes, ...] = (b"x-request-id",)
         self._fx = fx
-        self._price: PriceRow | None = None
-        self._price_to_ns = -1
+        self.edges = tuple(edge for price in prices for edge in price.edges)
+        self.changes = tuple(at for price in prices for at in (price.from_ns, price.to_ns))
+        self._price: RowRates | None = None
         try:
             self.vendor: Vendor = vendor(provider.dialect)
             self.id_headers = (*(name.encode() for name in self.vendor.request_id_headers), b"x-request-id")
@@ -90,25 +92,21 @@ class Offer:
             return self.trouble
         return "" if endpoint in self.endpoints else f"it does not serve {endpoint}"
 
-    def price_at(self, at_ns: int) -> PriceRow | None:
+    def price_at(self, at_ns: int) -> RowRates | None:
         """The price row in force. Rows are half-open in time and do not overlap."""
-        if 0 <= at_ns < self._price_to_ns and self._price is not None and at_ns >= self._price.from_ns:
-            return self._price
-        for row in self.prices:
-            if row.from_ns <= at_ns and (row.to_ns == 0 or at_ns < row.to_ns):
-                self._price = row
-                self._price_to_ns = row.to_ns or (1 << 63)
-                return row
-        return None
+        price = self._price
+        if price is None or not price.from_ns <= at_ns < price.to_ns:
+            price = self._price = _in_force(self.prices, at_ns)
+        return price
 
-    def rates(self, at_ns: int, input_tokens: int) -> tuple[int, int] | None:
+    def rates(self, at_ns: int, input_tokens: int) -> Pair | None:
         """(input, output) in nano-units of the comparison currency per million tokens; None = no price."""
-        row = self.price_at(at_ns)
-        if row is None:
+        price = self.price_at(at_ns)
+        pair = price.at(at_ns, input_tokens) if price is not None else None
+        if pair is None:
             return None
-        dear_in, dear_out = hold_rates(row, at_ns, input_tokens)
         numerator, denominator = self._fx
-        return dear_in * numerator // denominator, dear_out * numerator // denominator
+        return pair[0] * numerator // denominator, pair[1] * numerator // denominator
 
     def _write_heads(self, vault: Vault) -> None:
         """The request head of each endpoint up to the body's length; the credential is in it."""
@@ -135,19 +133,19 @@ class Tariff:
 
     __slots__ = ("id", "margin_ppm", "prices")
 
-    def __init__(self, id_: int, margin_ppm: int, prices: dict[str, list[PriceRow]]) -> None:
+    def __init__(self, id_: int, margin_ppm: int, prices: dict[str, list[RowRates]]) -> None:
         self.id = id_
         self.margin_ppm = margin_ppm
         self.prices = prices
 
-    def price_at(self, model: str, at_ns: int) -> PriceRow | None:
+    def price_at(self, model: str, at_ns: int) -> RowRates | None:
         """The tariff's own row for a model; None = cost plus margin. Raises Refusal when only other times have one."""
         rows = self.prices.get(model)
         if not rows:
             return None
-        for row in rows:
-            if row.from_ns <= at_ns and (row.to_ns == 0 or at_ns < row.to_ns):
-                return row
+        found = _in_force(rows, at_ns)
+        if found is not None:
+            return found
         raise Refusal(
             f"The tariff has no price for {model} at this time.",
             "Add one that is in force now: baseload prices show.",
@@ -176,7 +174,7 @@ class Catalog:
         self.made_ns = snapshot.made_ns
         self.console_url = snapshot.console_url
         self.providers = {row.id: row for row in snapshot.providers}
-        prices = {row.id: row for row in snapshot.prices}
+        prices = {row.id: RowRates(row) for row in snapshot.prices}
         tariffs = {
             row.id: Tariff(row.id, row.margin_ppm, {model: _rows(ids, prices) for model, ids in row.prices.items()})
             for row in snapshot.tariffs
@@ -198,6 +196,11 @@ class Catalog:
             if offer.trouble:
                 log.warning("offer %s cannot serve: %s", offer.name, offer.trouble)
             self.models.setdefault(offer.model, []).append(offer)
+        self.markets: dict[tuple[str, str], Market[Offer]] = {
+            (model, endpoint): Market([offer for offer in offers if endpoint in offer.endpoints], endpoint)
+            for model, offers in self.models.items()
+            for endpoint in _PATHS
+        }
 
     def key_of(self, secret: bytes) -> Key | None:
         """The caller behind a credential. Known ones cost a dict look-up, unknown ones an HMAC."""
@@ -221,11 +224,18 @@ class Catalog:
         return refusal
 
 
-def _rows(ids: tuple[int, ...], prices: dict[int, PriceRow]) -> list[PriceRow]:
+def _rows(ids: tuple[int, ...], prices: dict[int, RowRates]) -> list[RowRates]:
     return [prices[id_] for id_ in ids if id_ in prices]
 
 
-def _exchange(rows: list[PriceRow], snapshot: Snapshot) -> tuple[int, int]:
+def _in_force(rows: list[RowRates], at_ns: int) -> RowRates | None:
+    for row in rows:
+        if row.from_ns <= at_ns < row.to_ns:
+            return row
+    return None
+
+
+def _exchange(rows: list[RowRates], snapshot: Snapshot) -> tuple[int, int]:
     """(numerator, denominator) from the rows' currency to the comparison currency."""
     if not rows or rows[0].currency == snapshot.fx_base:
         return (1, 1)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from baseload.dispatch import merit
+from baseload.dispatch.rates import RowRates
 from baseload.errors import Refusal
 from baseload.gateway.call import Call
 from baseload.gateway.catalog import Catalog, Key, Offer
@@ -29,7 +30,6 @@ from baseload.gateway.routes import ENDPOINTS, Routes
 from baseload.gateway.tick import Tick
 from baseload.gateway.upstream import Pool
 from baseload.gateway.wheel import Wheel
-from baseload.money.rate import hold_rates
 from baseload.wire import refusals
 from baseload.wire.body import open_body
 from baseload.wire.chat import Ask, read_request
@@ -38,7 +38,6 @@ from baseload.wire.envelope import openai_error
 
 if TYPE_CHECKING:
     from baseload.gateway.snapshot import ProviderRow
-    from baseload.money.price import PriceRow
 
 log = logging.getLogger("baseload.gateway")
 
@@ -64,7 +63,6 @@ class Gateway:
         self.calls: set[Call] = set()
         self.streams: set[Call] = set()
         self.drains: set[Call] = set()
-        self.hold_rates = hold_rates
         self.started_ns = time.time_ns()
         self._pools: dict[ProviderRow, Pool] = {}
         self._ids = f"call_{int(time.time()):08x}{os.urandom(5).hex()}"
@@ -129,14 +127,14 @@ class Gateway:
             if not self.journal.accepting:
                 raise self.journal.refusal()
             call = Call(self, connection, key, endpoint, ask, offer)
-            connection.served = call
             call.begin(members, len(body), cost, charge)
+            connection.served = call
         except Refusal as refusal:
             self.refuse(connection, head, refusal, model=model)
 
     def _choose(
         self, key: Key, endpoint: str, ask: Ask, body_size: int, at_ns: int
-    ) -> tuple[Offer, PriceRow, PriceRow | None]:
+    ) -> tuple[Offer, RowRates, RowRates | None]:
         """The offer, what it costs us, and what the account pays by (None = cost plus margin)."""
         model = ask.model
         offers = self.catalog.models.get(model)
@@ -144,13 +142,9 @@ class Gateway:
             raise self.catalog.no_model(model, key)
         if key.models and model not in key.models:
             raise refusals.ModelNotAllowed(model)
-        first = offers[0]
-        input_tokens = int(body_size / first.bytes_per_token) + 1
+        input_tokens = int(body_size / offers[0].bytes_per_token) + 1
         output_tokens = ask.max_output or OUTPUT_GUESS
-        if len(offers) == 1:
-            offer = first if not first.why_not(endpoint) and first.price_at(at_ns) is not None else None
-        else:
-            offer = merit.pick(offers, endpoint, at_ns, input_tokens, output_tokens)
+        offer = self.catalog.markets[model, endpoint].pick(at_ns, input_tokens, output_tokens)
         if offer is None:
             raise self._why_none(offers, endpoint, model, at_ns, input_tokens, output_tokens)
         cost = offer.price_at(at_ns)
