@@ -33,7 +33,8 @@ def reading(call: object, attempt: int = 1, **changed: Any) -> Reading:
     values: dict[str, Any] = {
         "call": str(call), "attempt": attempt, "account": 3, "key": 4, "offer": 5, "cost_price": 6, "charge_price": 0,
         "tariff": 2, "model": "small", "endpoint": "chat", "stream": True, "outcome": "ok", "status": 200, "fault": "",
-        "meters": {"input_uncached": 13, "output_total": 12}, "input_provenance": "reported", "output_provenance": "reported",
+        "meters": {"input_uncached": 13, "output_total": 12}, "input_provenance": "reported",
+        "output_provenance": "reported",
         "flags": (), "select": {}, "reported_cost": "", "raw_usage": b'{"prompt_tokens":13,"completion_tokens":12}',
         "delivered_output": -1, "accepted_ns": NOW_NS, "sent_ns": NOW_NS + 1, "first_ns": NOW_NS + 2,
         "end_ns": NOW_NS + 3, "request_bytes": 400, "reply_bytes": 900, "upstream_id": "req-1",
