@@ -24,7 +24,7 @@ app = App(name="call", help="One chat from the terminal, streamed.")
 @app.default
 def call(
     model: str,
-    text: str = "-",
+    text: Annotated[str, Parameter(allow_leading_hyphen=True)] = "-",
     *,
     system: str = "",
     max_tokens: int | None = None,

@@ -1,4 +1,4 @@
-"""How results are printed: a table on a terminal, tab-separated otherwise, `{"v":1,...}` with --json. Data on stdout only."""
+"""How results are printed: a table on a terminal, tab-separated otherwise, `{"v":1,...}` with --json."""
 
 from __future__ import annotations
 

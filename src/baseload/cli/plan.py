@@ -77,7 +77,7 @@ def free_port(host: str, port: int, who: str, option: str) -> int:
         reason = getattr(error, "strerror", None) or str(error)
         raise Refusal(
             f"The {who} cannot listen on {host}:{port} ({reason}).",
-            f"See who has it: ss -ltnp 'sport = :{port}', or choose another: baseload up {option} {port + 10 if port < 65000 else 0}",
+            f"See who has it: ss -ltnp 'sport = :{port}', or let one be chosen: baseload up {option} 0",
             code="port_taken",
             status=409,
         ) from error
@@ -241,10 +241,10 @@ class Stack:
         wanted = Client.local(self.home).get("/api/engine")["engine"]
         if not wanted["enabled"]:
             return None
-        file = Path(wanted["file"]) if wanted["file"] else None
+        file = Path(wanted["file"]).expanduser() if wanted["file"] else None
         try:
-            if file is None:
-                cards.check_installed()
+            cards.check_library()
+            file = file or cards.model_path()
         except Refusal as refusal:
             raise Refusal(
                 refusal.say, f"{refusal.fix}; or start without it: baseload up --no-engine", code=refusal.code
@@ -279,7 +279,7 @@ def _answers(url: str) -> bool:
 
 
 def listeners(port: int) -> int | None:
-    """How many sockets listen on a port (several gateways share one); None where the kernel does not tell (not Linux)."""
+    """How many sockets listen on a port (several gateways share one); None where the kernel does not tell."""
     count = 0
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:

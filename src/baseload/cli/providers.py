@@ -98,7 +98,7 @@ def add(
 
 
 @app.command(name="test")
-def test_(name: str, *, model: str = "", common: Common = COMMON) -> int:
+def try_out(name: str, *, model: str = "", common: Common = COMMON) -> int:
     """Make one tiny real call to the provider and say what happened; exit 6 when it failed.
 
     Example: baseload providers test deepseek

@@ -25,7 +25,7 @@ def status(*, common: Common = COMMON) -> None:
 
 @doctor_app.default
 def doctor(*, json: Annotated[bool, Parameter(negative="")] = False, local: Local = LOCAL) -> int:
-    """Check permissions, secret, database, disk, ports, engine, snapshot, settlement, clock, configuration, credentials.
+    """Check permissions, secret, database, disk, ports, engine, snapshot, settlement, clock, configuration, keys.
 
     Works while nothing runs too. Exit 8 when something is wrong.
 

@@ -19,6 +19,7 @@ from pathlib import Path
 LOGS_KEPT = 4  # name.log, then .1 to .4
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.5, 30.0
 HEALTHY_S = 60.0  # alive this long, and the next death starts the patience anew
+HURRY_S = 3.0  # what is left to a child when a person asks twice
 LOOK_EVERY_S = 0.05
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -73,7 +74,7 @@ class Child:
 
 
 def die_with_parent(parent: int) -> Callable[[], None] | None:
-    """Runs in the new child before its program: the kernel will send it SIGTERM when the supervisor is killed (Linux)."""
+    """Runs in the new child before its program: the kernel sends it SIGTERM when the supervisor is killed (Linux)."""
     if sys.platform != "linux":
         return None
     libc = ctypes.CDLL(None)  # loaded before the fork
@@ -110,16 +111,19 @@ class Supervisor:
         self._say = say
 
     def catch_signals(self) -> None:
-        """SIGINT and SIGTERM ask for an orderly stop; a second one hurries. SIGHUP is passed to every child."""
+        """SIGINT and SIGTERM ask for an orderly stop; a second one hurries. SIGHUP reloads the configuration."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._asked)
-        signal.signal(
-            signal.SIGHUP, lambda _number, _frame: [child.signal(signal.SIGHUP) for child in self.children[:1]]
-        )
+        signal.signal(signal.SIGHUP, self._reload)
 
     def _asked(self, _number: int, _frame: object) -> None:
         self.hurry = self.stopping
         self.stopping = True
+
+    def _reload(self, _number: int, _frame: object) -> None:
+        """The first child owns the configuration."""
+        for child in self.children[:1]:
+            child.signal(signal.SIGHUP)
 
     def start(self, child: Child) -> None:
         rotate(child.log)
@@ -174,6 +178,7 @@ class Supervisor:
         """Ends the groups one after the other: SIGTERM, its time, then SIGKILL. Returns who had to be killed."""
         self.stopping = True
         killed: list[str] = []
+        hurried: set[str] = set()
         for group in groups:
             for child in group:
                 child.signal(signal.SIGTERM)
@@ -181,7 +186,10 @@ class Supervisor:
             while alive := [child for child in group if child.running()]:
                 waited = time.monotonic() - begun
                 for child in alive:
-                    if waited > (1.0 if self.hurry else child.stop_s):
+                    if self.hurry and child.name not in hurried:
+                        hurried.add(child.name)
+                        child.signal(signal.SIGTERM)  # a second one: end your calls now
+                    if waited > child.stop_s or (self.hurry and waited > HURRY_S):
                         child.signal(signal.SIGKILL)
                         killed.append(child.name)
                         if child.process:

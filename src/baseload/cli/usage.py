@@ -17,9 +17,7 @@ By = Literal["model", "account", "key", "offer", "provider", "day", "outcome"]
 
 
 @app.default
-def usage(
-    *, by: By = "model", account: str = "", since: str = "30d", until: str = "", common: Common = COMMON
-) -> None:
+def usage(*, by: By = "model", account: str = "", since: str = "30d", until: str = "", common: Common = COMMON) -> None:
     """Show usage, one row a group.
 
     Examples:

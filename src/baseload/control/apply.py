@@ -1,9 +1,9 @@
 """The configuration file is applied to the database: what differs, and how it is made equal.
 
 In:    `Desired` (from `desired.py`), the database. Out: a list of changes in the order they must be made; rows written.
-Rules: what the file declares is marked `declared` and belongs to the file. What leaves the file is disabled, never deleted,
-because old readings point to it. What was made by command is not touched, unless the file declares its name: then it
-becomes the file's. Price rows are only ever inserted; the hash of their content keeps each once.
+Rules: what the file declares is marked `declared` and belongs to the file. What leaves the file is disabled, never
+deleted, because old readings point to it. What was made by command is not touched, unless the file declares its name:
+then it becomes the file's. Price rows are only ever inserted; the hash of their content keeps each once.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def diff(desired: Desired, engine: Engine) -> list[Change]:
 
 
 def apply(desired: Desired, engine: Engine, *, actor: str = "file") -> list[Change]:
-    """Makes the database as the file says, in one transaction; a second run changes nothing. Returns what was changed."""
+    """Makes the database as the file says, in one transaction; a second run changes nothing. Returns the changes."""
     with store.writing(engine) as connection:
         changes = _diff(desired, connection)
         for change in changes:
@@ -139,7 +139,11 @@ def _names(connection: Connection) -> _Names:
 def _as_desired(kind: str, row: dict[str, Any], names: _Names) -> dict[str, Any]:
     """A row of the database in the words of `Desired`."""
     if kind == "account":
-        return {**row, "tariff": names.tariffs.get(row["tariff_id"]), "parent": names.accounts.get(row["parent_id"], "")}
+        return {
+            **row,
+            "tariff": names.tariffs.get(row["tariff_id"]),
+            "parent": names.accounts.get(row["parent_id"], ""),
+        }
     if kind == "offer":
         keys = [names.price_keys.get(number, "?") for number in row["prices"]]
         return {**row, "provider": names.providers.get(row["provider_id"]), "prices": keys}
@@ -196,7 +200,9 @@ def id_of(connection: Connection, table: Table, name: str) -> int:
     found = connection.execute(select(table.c.id).where(table.c.name == name)).scalar()
     if found is None:
         kind = table.name.removesuffix("s")
-        raise Refusal(f"There is no {kind} {name!r}.", f"baseload {table.name} list", code=f"{kind}_not_found", status=404)
+        raise Refusal(
+            f"There is no {kind} {name!r}.", f"baseload {table.name} list", code=f"{kind}_not_found", status=404
+        )
     return int(found)
 
 

@@ -1,6 +1,7 @@
 """Price rows for offers and tariffs: from the configuration, from files of one's own, from the catalogue.
 
-In:    `PriceConf`, tables and files in the shape of docs/prices.md, vendors of the catalogue. Out: `PriceRow`s without ids.
+In:    `PriceConf`, tables and files in the shape of docs/prices.md, vendors of the catalogue.
+Out:   `PriceRow`s without ids.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""`baseload.toml`: what it may say, read into structs; a wrong file is refused with file, line, field and what would be right.
+"""`baseload.toml`: what it may say. A wrong file is refused with file, line, field and what would be right.
 
 In:    the text of the file. Out: `Config`, or `ConfigWrong` that lists every finding, not only the first.
-Knows no database: whether a name exists there is `apply.py`'s business. Cross-references within the file are `rules.py`'s.
+Knows no database: whether a name exists there is `apply.py`'s business. References within
+the file are `rules.py`'s.
 """
 
 from __future__ import annotations
@@ -206,7 +207,7 @@ def _explain(message: str, raw: Any, kind: type[_Table], where: lines.Path) -> F
     if missing := re.match(r"Object missing required field `(.*)`", said):
         return where + path, f"`{missing[1]}` is missing.", f"Add: {missing[1]} = {EXAMPLES.get(missing[1], '...')}"
     path = _first_wrong(path, raw)
-    last = str(path[-1]) if path else str(where[-1]) if where else ""
+    last = next((step for step in reversed((*where, *path)) if isinstance(step, str)), "")
     if "rate" in path and "got `" in said and "Expected `str`" in said:
         return (
             where + path,
@@ -255,7 +256,13 @@ def _first_wrong(path: lines.Path, raw: Any) -> lines.Path:
         if step == "..." and isinstance(here, dict):
             step = next((key for key, value in here.items() if not isinstance(value, str)), "...")
         found.append(step)
-        here = here.get(step) if isinstance(here, dict) else here[step] if isinstance(here, list) and isinstance(step, int) else None
+        here = (
+            here.get(step)
+            if isinstance(here, dict)
+            else here[step]
+            if isinstance(here, list) and isinstance(step, int)
+            else None
+        )
     return tuple(found)
 
 

@@ -1,4 +1,4 @@
-"""What the services of the control plane share: the home, the database, the secrets, and the state that `status` shows."""
+"""What the services of the control plane share: the home, the database, the secrets, and what `status` shows."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ class State:
     settle_error: str = ""
     settle_failures: int = 0  # steps in a row
     settled_ns: int = 0  # when the worker last caught up
-    behind: dict[str, int] = field(default_factory=dict)  # gateway -> entries seen but not settled in the last step
-    journal_findings: dict[str, str] = field(default_factory=dict)
+    journals: dict[str, dict[str, Any]] = field(default_factory=dict)  # gateway -> how far its journal is settled
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What the database should hold, as the configuration says: names, values and price rows, all resolved. No database here.
+"""What the database should hold, as the configuration says: names, values and price rows, all resolved. No database.
 
 In:    `Config`, the catalogue, price files on disk. Out: `Desired`, or ConfigWrong with file, line and field.
 """
@@ -216,4 +216,3 @@ def _local_books(config: Config, folder: Path, faults: list[Fault]) -> list[Pric
     if not faults:
         attempt(faults, ("prices",), check_overlaps, rows)
     return rows
-

@@ -1,4 +1,4 @@
-"""Where the things of a home lie. Shared by the control plane and the command; imports nothing but the standard library.
+"""Where the things of a home lie. Shared by the control plane and the command; imports only the standard library.
 
 A home is one folder, mode 0700: what is in it belongs to one person. `baseload.toml`, `secret.key`, `baseload.db`,
 `control.sock`, `snapshot.msgpack`, `journal/<gateway>/`, `logs/`, `run.json`.

@@ -1,7 +1,7 @@
 """The snapshot: built from the database, written to HOME/snapshot.msgpack when its content has changed.
 
-In:    the database. Out: one file that gateways read. Its version grows by one with every publication and is kept in the
-database, so that a lost file does not make two different snapshots share a number.
+In:    the database. Out: one file that gateways read. Its version grows by one with every publication and is kept
+in the database, so that a lost file does not make two different snapshots share a number.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def content(snapshot: Snapshot) -> bytes:
 
 
 def build(connection: Connection, console_url: str = "") -> Snapshot:
-    """The snapshot of what is in force; version and time are left 0. An offer without a price is published without one."""
+    """The snapshot of what is in force; version and time are left 0. Offers without a price are published too."""
     providers = [_provider(row) for row in connection.execute(_in_order(t.providers)) if not row.disabled]
     served = {provider.id for provider in providers}
     offers = [
@@ -126,7 +126,9 @@ def _provider(row: Any) -> ProviderRow:
 
 
 def _offer(row: Any) -> OfferRow:
-    extra = {name: value for name, value in row.extra.items() if name in ("context_max", "output_max", "bytes_per_token")}
+    extra = {
+        name: value for name, value in row.extra.items() if name in ("context_max", "output_max", "bytes_per_token")
+    }
     return OfferRow(
         id=row.id,
         name=row.name,

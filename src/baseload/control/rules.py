@@ -1,4 +1,4 @@
-"""What types alone cannot say about `baseload.toml`: names that must be unique, references that must lead somewhere. Pure.
+"""What types alone cannot say about `baseload.toml`: names that must be unique, references that lead somewhere. Pure.
 
 A fault is (path, what is wrong, what would be right). A literal secret is never repeated in a message.
 """
@@ -98,7 +98,7 @@ def _offer(offer: OfferConf, at: Path) -> Iterator[Fault]:
             yield (
                 (*at, "price"),
                 f"{offer.price!r} is not a price.",
-                'Right would be: price = "catalogue" or { currency = "USD", rate = { input = "0.15", output = "0.60" } }',
+                'Right would be: price = "catalogue" or { rate = { input = "0.15", output = "0.60" } }',
             )
     else:
         yield from _price(offer.price, (*at, "price"))

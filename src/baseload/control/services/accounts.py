@@ -60,13 +60,13 @@ def create(context: Context, actor: str, *, name: str, tariff: str, parent: str,
 
 def _rows(connection: Connection) -> list[dict[str, Any]]:
     valid = (
-        select(t.keys.c.account_id, func.count().label("keys"))
+        select(t.keys.c.account_id, func.count().label("valid"))
         .where(t.keys.c.revoked_ns == 0)
         .group_by(t.keys.c.account_id)
         .subquery()
     )
     query = (
-        select(t.accounts, t.tariffs.c.name.label("tariff"), func.coalesce(valid.c.keys, 0).label("keys"))
+        select(t.accounts, t.tariffs.c.name.label("tariff"), func.coalesce(valid.c.valid, 0).label("keys"))
         .join(t.tariffs, t.tariffs.c.id == t.accounts.c.tariff_id)
         .outerjoin(valid, valid.c.account_id == t.accounts.c.id)
         .order_by(t.accounts.c.id)

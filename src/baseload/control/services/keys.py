@@ -1,4 +1,4 @@
-"""Keys: credentials of accounts. The text of a key exists only in the reply that makes it; the database has its HMAC."""
+"""Keys: credentials of accounts. The text of a key exists only in the reply that makes it; stored is its HMAC."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ def revoke(context: Context, actor: str, key: str) -> dict[str, Any]:
     with store.writing(context.engine) as connection:
         rows = _rows(connection)
         by_id = [row for row in rows if key.isdecimal() and row["id"] == int(key)]
-        found = by_id or [row for row in rows if key and row["prefix"] == key_prefix(key) and len(key) >= len(row["prefix"])]
+        found = by_id or [
+            row for row in rows if key and row["prefix"] == key_prefix(key) and len(key) >= len(row["prefix"])
+        ]
         if not found:
             raise Refusal("There is no such key.", "baseload keys list", code="key_not_found", status=404)
         if len(found) > 1:

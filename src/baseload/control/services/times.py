@@ -51,7 +51,9 @@ def period_ns(since: str, until: str, month: str, now_ns: int, *, default: str =
     else:
         start = 0
     if start >= end:
-        raise Refusal(f"The period ends ({iso(end)}) before it begins ({iso(start)}).", "Swap them.", code="period_wrong")
+        raise Refusal(
+            f"The period ends ({iso(end)}) before it begins ({iso(start)}).", "Swap them.", code="period_wrong"
+        )
     return start, end
 
 

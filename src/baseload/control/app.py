@@ -1,0 +1,83 @@
+"""The application: the API, the plain page at `/`, and how a refusal looks. `door.py` decides who may come in."""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from baseload import __version__
+from baseload.console import welcome
+from baseload.control import api
+from baseload.control.context import Context
+from baseload.control.door import BODY_MAX, App, SocketDoor, TcpDoor, problem
+from baseload.control.services import admin
+from baseload.errors import Refusal
+
+log = logging.getLogger("baseload.control.app")
+
+
+def build(context: Context) -> FastAPI:
+    """The application without a door; reach it only through `doors`."""
+    app = FastAPI(
+        title="Baseload control plane",
+        version=__version__,
+        docs_url=None,  # its page would load scripts from elsewhere
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        max_body_size=BODY_MAX,
+    )
+    app.state.context = context
+    app.include_router(api.router)
+    app.add_api_route("/healthz", _healthz, methods=["GET", "HEAD"], include_in_schema=False)
+    app.add_api_route("/", _welcome, methods=["GET", "HEAD"], include_in_schema=False)
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _failed)
+    return app
+
+
+def doors(context: Context) -> tuple[App, App]:
+    """(for the socket, for TCP)."""
+    app = build(context)
+    return SocketDoor(app), TcpDoor(app, lambda token: admin.verify(context, token))
+
+
+async def _healthz() -> JSONResponse:
+    return JSONResponse({"ok": True})
+
+
+async def _welcome() -> Response:
+    return HTMLResponse(welcome.page(), headers={"content-security-policy": welcome.CSP})
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    if not isinstance(error, Refusal):
+        raise error
+    return problem(error)
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    """What pydantic found, without the values: one of them may be a key."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    found = error.errors()[0]
+    where = ".".join(str(step) for step in found["loc"][1:])
+    return problem(Refusal(f"{found['msg']}.", "See /api/openapi.json.", code="request_wrong", status=422, param=where))
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    fix = "See /api/openapi.json for what there is." if error.status_code in (404, 405) else ""
+    return problem(Refusal(f"{error.detail}.", fix, code=f"http_{error.status_code}", status=error.status_code))
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    log.error("%s %s failed", request.method, request.url.path)  # the server logs the traceback
+    return problem(Refusal("The control plane failed at this.", "See control.log.", code="internal", status=500))
