@@ -127,15 +127,14 @@ def test_sums_beyond_64_bits_are_exact(engine):
             account = {"id": number, "code": kind, "kind": kind, "currency": "USD"}
             connection.execute(insert(tables.ledger_accounts).values(**account))
         for number in (1, 2, 3):
-            for account_id, amount in ((1, big), (2, -big)):
-                posting = {"transaction_id": number, "ledger_account_id": account_id, "amount_nano": amount}
-                connection.execute(insert(tables.postings).values(currency="USD", **posting))
+            posting = {"transaction_id": number, "line": 1, "debit_id": 1, "credit_id": 2, "amount_nano": big}
+            connection.execute(insert(tables.postings).values(currency="USD", **posting))
             transaction = {"id": number, "kind": "adjustment", "at_ns": 0, "key": str(number)}
             connection.execute(insert(tables.transactions).values(**transaction))
-    ledger_account = tables.postings.c.ledger_account_id
+    ledger_account = tables.entries.c.ledger_account_id
     with store.reading(engine) as connection:
         for number, sign in ((1, 1), (2, -1)):
             high, low = connection.execute(
-                select(*tables.sum_nano(tables.postings.c.amount_nano)).where(ledger_account == number)
+                select(*tables.sum_nano(tables.entries.c.amount_nano)).where(ledger_account == number)
             ).one()
             assert int(high) * tables.GIGA + int(low) == 3 * big * sign

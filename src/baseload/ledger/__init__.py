@@ -1,5 +1,10 @@
 """The double-entry book: settlement of the journal, bills, checks, exports.
 
 In:     journal segments, price rows. Out: postings that sum to zero, bills, findings.
-May import: errors, money, gateway.journal (the format only), store. No HTTP.
+May import: errors, money, wire (what a usage counts), gateway.journal (the format only), store. No HTTP.
+
+Read in this order: `rating.py` (what a reading costs and charges: pure), `prices.py` (price rows and margins in the
+database), `book.py` (how a transaction is written), `rows.py` (journal entries as rows), `settle.py` (the journal into
+the book, exactly once), `amend.py` (late prices, adjustments); then what is read from it: `bills.py`, `usage.py`,
+`calls.py`, `check.py`, `export.py`, `backup.py`.
 """

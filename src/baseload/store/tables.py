@@ -29,8 +29,10 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
+    TableClause,
     Text,
     UniqueConstraint,
+    column,
     func,
     text,
 )
@@ -294,16 +296,31 @@ postings = Table(
     "postings",
     metadata,
     Column("transaction_id", BigId, nullable=False, primary_key=True, autoincrement=False),
-    Column("currency", Text, nullable=False, primary_key=True),
-    Column("ledger_account_id", BigId, nullable=False, primary_key=True, autoincrement=False),
-    Column("amount_nano", BigInteger, nullable=False, comment="debit > 0, credit < 0"),
+    Column("line", BigId, nullable=False, primary_key=True, autoincrement=False),
+    Column("debit_id", BigId, nullable=False),
+    Column("credit_id", BigId, nullable=False),
+    _text("currency"),
+    Column("amount_nano", BigInteger, nullable=False, comment="from credit to debit; never negative"),
     # postings come first and the transaction closes over them, so this one is checked at commit
     ForeignKeyConstraint(["transaction_id"], ["transactions.id"], deferrable=True, initially="DEFERRED"),
-    # a posting in another currency than its ledger account has no account to point to
-    ForeignKeyConstraint(["ledger_account_id", "currency"], ["ledger_accounts.id", "ledger_accounts.currency"]),
-    CheckConstraint(f"amount_nano between {-NANO_MAX} and {NANO_MAX}", name="amount"),
+    # a posting in another currency than one of its ledger accounts has no account to point to
+    ForeignKeyConstraint(["debit_id", "currency"], ["ledger_accounts.id", "ledger_accounts.currency"]),
+    ForeignKeyConstraint(["credit_id", "currency"], ["ledger_accounts.id", "ledger_accounts.currency"]),
+    CheckConstraint(f"amount_nano between 0 and {NANO_MAX}", name="amount"),
+    CheckConstraint("debit_id <> credit_id", name="two_sides"),
     sqlite_with_rowid=False,
 )
+"""One row is a debit and a credit of one amount in one currency: no row, and so no transaction, can fail to sum to zero.
+
+`entries` (a view) has the two sides as signed rows, for reading: debit > 0, credit < 0.
+"""
+
+entries = TableClause(
+    "entries",
+    *(column(name, type_) for name, type_ in (
+        ("transaction_id", BigInteger()), ("line", BigInteger()), ("ledger_account_id", BigInteger()),
+        ("currency", Text()), ("amount_nano", BigInteger()))),
+)  # fmt: skip
 
 resettlements = Table(
     "resettlements",
@@ -350,10 +367,11 @@ journal_notes = Table(
     _text("gateway"),
     Column("segment", BigInteger, nullable=False),
     Column("byte_offset", BigInteger, nullable=False),
-    _text("kind"),  # conflict: a second, different reading of one attempt
+    _text("kind"),  # conflict (a second, different reading of an attempt) | torn
     _text("call", ""),
     Column("attempt", BigInteger, nullable=False, server_default=text("0")),
-    _text("detail"),  # JSON: the entry that was not settled
+    _text("detail"),  # JSON: the entry that was not settled, or what was wrong
+    UniqueConstraint("gateway", "segment", "byte_offset", "kind"),  # said once, however often it is met
 )
 """What settlement met in a journal and did not post. Never dropped; `ledger check` shows it."""
 
@@ -388,25 +406,35 @@ balances = Table(
     "balances",
     metadata,
     Column("ledger_account_id", BigId, ForeignKey("ledger_accounts.id"), primary_key=True, autoincrement=False),
-    Column("amount_nano", BigInteger, nullable=False),
+    Column("units", BigInteger, nullable=False),  # balance = units x 10^9 + nano: no account is too rich for it
+    Column("nano", BigInteger, nullable=False),
     Column("postings", BigInteger, nullable=False),
 )
+
+USAGE_METERS = ("input", "cache_read", "cache_write", "output", "reasoning", "media", "tools")
+USAGE_COUNTS = ("calls", "attempts", "failed", "no_usage", "unmetered", "unpriced", *USAGE_METERS)
+USAGE_KEY = ("hour_ns", "account", "key", "offer", "model", "cost_currency", "charge_currency")
+USAGE_SUMS = (*USAGE_COUNTS, "cost_nano", "charge_nano")
 
 usage_hours = Table(
     "usage_hours",
     metadata,
-    Column(
-        "hour_ns", BigInteger, primary_key=True, autoincrement=False
-    ),  # start of the hour, UTC, of the call's arrival
+    Column("hour_ns", BigInteger, primary_key=True, autoincrement=False),  # start of the hour, UTC, of arrival
     Column("account", BigInteger, primary_key=True, autoincrement=False),
     Column("key", BigInteger, primary_key=True, autoincrement=False),
     Column("offer", BigInteger, primary_key=True, autoincrement=False),
     Column("model", Text, primary_key=True),
-    Column("item", Text, primary_key=True),  # calls, attempts, failed, ..., meter:NAME, cost:CUR, charge:CUR
-    Column("quantity", BigInteger, nullable=False),
+    Column("cost_currency", Text, primary_key=True),  # "" for attempts without money
+    Column("charge_currency", Text, primary_key=True),
+    *(Column(name, BigInteger, nullable=False) for name in USAGE_SUMS),
     Index("ix_usage_hours_account_hour_ns", "account", "hour_ns"),
     sqlite_with_rowid=False,
 )
+"""What was used and what it cost, added up by the hour; settlement keeps it in the same transaction as the readings.
+
+calls: first attempts; attempts: all; failed: outcome other than ok. Meters are those prices name, added up: cache_write
+of all lifetimes, media = audio, image and video of either direction, tools = calls of tools; reasoning is inside output.
+"""
 
 
 def sum_nano(column: ColumnElement[int] | Column[int]) -> tuple[ColumnElement[int], ColumnElement[int]]:

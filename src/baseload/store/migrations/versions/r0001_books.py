@@ -55,6 +55,9 @@ def upgrade() -> None:
         sa.Column("attempt", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_journal_notes")),
+        sa.UniqueConstraint(
+            "gateway", "segment", "byte_offset", "kind", name=op.f("uq_journal_notes_gateway_segment_byte_offset_kind")
+        ),
     )
     op.create_table(
         "ledger_accounts",
@@ -228,9 +231,33 @@ def upgrade() -> None:
         sa.Column("key", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("offer", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("model", sa.Text(), nullable=False),
-        sa.Column("item", sa.Text(), nullable=False),
-        sa.Column("quantity", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("hour_ns", "account", "key", "offer", "model", "item", name=op.f("pk_usage_hours")),
+        sa.Column("cost_currency", sa.Text(), nullable=False),
+        sa.Column("charge_currency", sa.Text(), nullable=False),
+        sa.Column("calls", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.BigInteger(), nullable=False),
+        sa.Column("failed", sa.BigInteger(), nullable=False),
+        sa.Column("no_usage", sa.BigInteger(), nullable=False),
+        sa.Column("unmetered", sa.BigInteger(), nullable=False),
+        sa.Column("unpriced", sa.BigInteger(), nullable=False),
+        sa.Column("input", sa.BigInteger(), nullable=False),
+        sa.Column("cache_read", sa.BigInteger(), nullable=False),
+        sa.Column("cache_write", sa.BigInteger(), nullable=False),
+        sa.Column("output", sa.BigInteger(), nullable=False),
+        sa.Column("reasoning", sa.BigInteger(), nullable=False),
+        sa.Column("media", sa.BigInteger(), nullable=False),
+        sa.Column("tools", sa.BigInteger(), nullable=False),
+        sa.Column("cost_nano", sa.BigInteger(), nullable=False),
+        sa.Column("charge_nano", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "hour_ns",
+            "account",
+            "key",
+            "offer",
+            "model",
+            "cost_currency",
+            "charge_currency",
+            name=op.f("pk_usage_hours"),
+        ),
         sqlite_with_rowid=False,
     )
     op.create_index("ix_usage_hours_account_hour_ns", "usage_hours", ["account", "hour_ns"], unique=False)
@@ -253,7 +280,8 @@ def upgrade() -> None:
     op.create_table(
         "balances",
         sa.Column("ledger_account_id", BIG_ID, autoincrement=False, nullable=False),
-        sa.Column("amount_nano", sa.BigInteger(), nullable=False),
+        sa.Column("units", sa.BigInteger(), nullable=False),
+        sa.Column("nano", sa.BigInteger(), nullable=False),
         sa.Column("postings", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["ledger_account_id"], ["ledger_accounts.id"], name=op.f("fk_balances_ledger_account_id")
@@ -331,16 +359,22 @@ def upgrade() -> None:
     op.create_table(
         "postings",
         sa.Column("transaction_id", BIG_ID, autoincrement=False, nullable=False),
+        sa.Column("line", BIG_ID, autoincrement=False, nullable=False),
+        sa.Column("debit_id", BIG_ID, nullable=False),
+        sa.Column("credit_id", BIG_ID, nullable=False),
         sa.Column("currency", sa.Text(), nullable=False),
-        sa.Column("ledger_account_id", BIG_ID, autoincrement=False, nullable=False),
-        sa.Column("amount_nano", sa.BigInteger(), nullable=False, comment="debit > 0, credit < 0"),
-        sa.CheckConstraint(
-            "amount_nano between -4611686018427387904 and 4611686018427387904", name=op.f("ck_postings_amount")
+        sa.Column("amount_nano", sa.BigInteger(), nullable=False, comment="from credit to debit; never negative"),
+        sa.CheckConstraint("amount_nano between 0 and 4611686018427387904", name=op.f("ck_postings_amount")),
+        sa.CheckConstraint("debit_id <> credit_id", name=op.f("ck_postings_two_sides")),
+        sa.ForeignKeyConstraint(
+            ["credit_id", "currency"],
+            ["ledger_accounts.id", "ledger_accounts.currency"],
+            name=op.f("fk_postings_credit_id_currency"),
         ),
         sa.ForeignKeyConstraint(
-            ["ledger_account_id", "currency"],
+            ["debit_id", "currency"],
             ["ledger_accounts.id", "ledger_accounts.currency"],
-            name=op.f("fk_postings_ledger_account_id_currency"),
+            name=op.f("fk_postings_debit_id_currency"),
         ),
         sa.ForeignKeyConstraint(
             ["transaction_id"],
@@ -349,7 +383,7 @@ def upgrade() -> None:
             initially="DEFERRED",
             deferrable=True,
         ),
-        sa.PrimaryKeyConstraint("transaction_id", "currency", "ledger_account_id", name=op.f("pk_postings")),
+        sa.PrimaryKeyConstraint("transaction_id", "line", name=op.f("pk_postings")),
         sqlite_with_rowid=False,
     )
     op.create_table(
