@@ -173,3 +173,18 @@ def test_a_wrong_base_url_says_what_would_be_right(url: str, fix: str):
 def test_a_wrong_abort_rule_is_refused():
     with pytest.raises(Refusal, match="sometimes"):
         custom("https://example.com/v1", abort="sometimes")
+
+
+def test_lesson_23_prices_and_facts_come_from_files_only(monkeypatch: pytest.MonkeyPatch):
+    def no_network(*_: object, **__: object) -> None:
+        raise AssertionError("the catalogue opened a socket")
+
+    monkeypatch.setattr("socket.socket.connect", no_network)
+    monkeypatch.setattr("socket.getaddrinfo", no_network)
+    catalogue._load.cache_clear()
+    price_rows.cache_clear()
+    for name in names():
+        vendor.cache_clear()
+        assert vendor(name).name == name
+    for name in price_names():
+        price_rows(name)
