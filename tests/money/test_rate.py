@@ -82,7 +82,7 @@ def test_every_rating_equals_the_slow_one(data: st.DataObject):
 DECIMALS = st.decimals(0, 1000, places=6).map(lambda number: f"{number:f}")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_made_up_rows_too(data: st.DataObject):
     """Rows no vendor has: many edges, rules in any order, factors with many places."""

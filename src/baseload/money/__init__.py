@@ -4,6 +4,7 @@ In:     price files (TOML, the shape of `docs/prices.md`), meters of a reading, 
 Out:    exact amounts in nano-units, or a refusal that names the missing price.
 May import: errors, msgspec.
 
-Read in this order: `amount.py`, `price.py` (a price row and its rules), `rate.py` (what a usage costs), `window.py`
-(hours, weekdays, holidays), `book.py` (files -> rows) with `book_fields.py` and `locate.py` (line numbers).
+Read in this order: `amount.py`, `price.py` (a price row and its rules), `rate.py` (what a usage costs) and
+`compiled.py` (how that is fast), `window.py` (hours, weekdays, holidays), `book.py` (files -> rows) with
+`book_fields.py` and `locate.py` (line numbers).
 """

@@ -12,9 +12,9 @@ from typing import Any
 
 from baseload.errors import Refusal
 from baseload.money.amount import BadAmount, check_currency, parse_decimal
+from baseload.money.compiled import canonical
 from baseload.money.locate import Places
 from baseload.money.price import METERS, TOKEN_METERS, WEEKDAYS, Rule, When, Window
-from baseload.money.rate import canonical
 from baseload.money.window import minutes
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
