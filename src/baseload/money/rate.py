@@ -61,7 +61,7 @@ def rate(row: PriceRow, meters: Mapping[str, int], select: Select, at_ns: int) -
 def rate_nano(row: PriceRow, meters: Mapping[str, int], select: Select, at_ns: int) -> int:
     """The amount in nano-units only: what settlement and dispatch call. Same result as `rate(...).nano`."""
     entry = _cache.get(id(row))
-    if entry is None or entry.row is not row:
+    if entry is None:
         entry = _compiled(row)
     return entry.nano(meters, select, at_ns)
 
@@ -113,9 +113,9 @@ _cache: dict[int, Compiled] = {}
 
 
 def _compiled(row: PriceRow) -> Compiled:
-    """The compiled form of this very object; rows are frozen, so identity is enough. Bounded."""
+    """The compiled form of this very object. It holds the row, so its id is no other row's while it is here. Bounded."""
     entry = _cache.get(id(row))
-    if entry is None or entry.row is not row:
+    if entry is None:
         if len(_cache) >= _COMPILED_MAX:
             _cache.clear()
         entry = _cache[id(row)] = Compiled(row)
