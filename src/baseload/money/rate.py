@@ -113,7 +113,7 @@ _cache: dict[int, Compiled] = {}
 
 
 def _compiled(row: PriceRow) -> Compiled:
-    """The compiled form of this very object. It holds the row, so its id is no other row's while it is here. Bounded."""
+    """The compiled form of this very object. It holds the row, so no other row has its id. Bounded."""
     entry = _cache.get(id(row))
     if entry is None:
         if len(_cache) >= _COMPILED_MAX:
