@@ -1,13 +1,10 @@
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import databases
+from tests import databases
 
 
 @pytest.fixture(params=databases.BACKENDS)

@@ -12,9 +12,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
-import databases
 from baseload import store
 from baseload.store import engine as store_engine
+from tests import databases
 
 SCRIPTS = ScriptDirectory.from_config(store_engine._alembic())
 REVISIONS = [script.revision for script in reversed(list(SCRIPTS.walk_revisions()))]

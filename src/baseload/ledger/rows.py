@@ -128,7 +128,9 @@ USAGE_UPSERT = f" ON CONFLICT ({', '.join(USAGE_KEY)}) DO UPDATE SET " + ", ".jo
 )
 
 _AT = {name: number for number, name in enumerate(USAGE_SUMS)}
-_CALLS, _ATTEMPTS, _FAILED, _REASONING = _AT["calls"], _AT["attempts"], _AT["failed"], _AT["reasoning"]
+_CALLS, _ATTEMPTS, _NOT_REPORTED, _REASONING = (
+    _AT[name] for name in ("calls", "attempts", "not_reported", "reasoning")
+)
 _COST, _CHARGE = _AT["cost_nano"], _AT["charge_nano"]
 
 
@@ -151,10 +153,10 @@ _METER_AT = {meter: _AT[usage_meter(meter)] for meter in METERS}
 
 
 class Usage:
-    """Adds readings up by hour, account, key, offer, model and currencies: what `usage_hours` moves by."""
+    """Adds readings up by hour, account, key, offer, model, outcome and currencies: what `usage_hours` moves by."""
 
     def __init__(self) -> None:
-        self._groups: dict[tuple[int, int, int, int, str, str, str], list[int]] = {}
+        self._groups: dict[tuple[int, int, int, int, str, str, str, str], list[int]] = {}
 
     def add(self, entry: Reading, used: Mapping[str, int], rating: Rating) -> None:
         """A new reading; `used` are its meters as they are priced."""
@@ -162,8 +164,8 @@ class Usage:
         sums[_ATTEMPTS] += 1
         if entry.attempt == 1:
             sums[_CALLS] += 1
-        if entry.outcome != "ok":
-            sums[_FAILED] += 1
+        if entry.input_provenance != "reported" or entry.output_provenance != "reported":
+            sums[_NOT_REPORTED] += 1
         for meter, count in used.items():
             sums[_METER_AT.get(meter) or _AT[usage_meter(meter)]] += count
         sums[_REASONING] += entry.meters.get("reasoning", 0)
@@ -188,7 +190,7 @@ class Usage:
     def _group(self, entry: Reading, rating: Rating) -> list[int]:
         at_ns = entry.accepted_ns
         key = (at_ns - at_ns % HOUR_NS, entry.account, entry.key, entry.offer, entry.model,
-               rating.cost_currency or "", rating.charge_currency or "")  # fmt: skip
+               entry.outcome, rating.cost_currency or "", rating.charge_currency or "")  # fmt: skip
         sums = self._groups.get(key)
         if sums is None:
             sums = self._groups[key] = [0] * len(USAGE_SUMS)
@@ -197,6 +199,7 @@ class Usage:
     def rows(self) -> list[tuple[Any, ...]]:
         """Rows of `usage_hours` in the order of its key, which is the order its pages are in."""
         return [
-            (hour, account, key, offer, clean(model), cost, charge, *sums)
-            for (hour, account, key, offer, model, cost, charge), sums in sorted(self._groups.items())
+            (hour, account, key, offer, clean(model), *rest, *sums)
+            for (hour, account, key, offer, model, *rest), sums in sorted(self._groups.items())
+            if any(sums)
         ]

@@ -310,7 +310,7 @@ postings = Table(
     CheckConstraint("debit_id <> credit_id", name="two_sides"),
     sqlite_with_rowid=False,
 )
-"""One row is a debit and a credit of one amount in one currency: no row, and so no transaction, can fail to sum to zero.
+"""One row is a debit and a credit of one amount in one currency: no row, so no transaction, can fail to sum to zero.
 
 `entries` (a view) has the two sides as signed rows, for reading: debit > 0, credit < 0.
 """
@@ -412,8 +412,8 @@ balances = Table(
 )
 
 USAGE_METERS = ("input", "cache_read", "cache_write", "output", "reasoning", "media", "tools")
-USAGE_COUNTS = ("calls", "attempts", "failed", "no_usage", "unmetered", "unpriced", *USAGE_METERS)
-USAGE_KEY = ("hour_ns", "account", "key", "offer", "model", "cost_currency", "charge_currency")
+USAGE_COUNTS = ("calls", "attempts", "not_reported", "no_usage", "unmetered", "unpriced", *USAGE_METERS)
+USAGE_KEY = ("hour_ns", "account", "key", "offer", "model", "outcome", "cost_currency", "charge_currency")
 USAGE_SUMS = (*USAGE_COUNTS, "cost_nano", "charge_nano")
 
 usage_hours = Table(
@@ -424,6 +424,7 @@ usage_hours = Table(
     Column("key", BigInteger, primary_key=True, autoincrement=False),
     Column("offer", BigInteger, primary_key=True, autoincrement=False),
     Column("model", Text, primary_key=True),
+    Column("outcome", Text, primary_key=True),
     Column("cost_currency", Text, primary_key=True),  # "" for attempts without money
     Column("charge_currency", Text, primary_key=True),
     *(Column(name, BigInteger, nullable=False) for name in USAGE_SUMS),
@@ -432,8 +433,9 @@ usage_hours = Table(
 )
 """What was used and what it cost, added up by the hour; settlement keeps it in the same transaction as the readings.
 
-calls: first attempts; attempts: all; failed: outcome other than ok. Meters are those prices name, added up: cache_write
-of all lifetimes, media = audio, image and video of either direction, tools = calls of tools; reasoning is inside output.
+calls: first attempts; attempts: all; not_reported: one side at least was counted, estimated or missing. Meters are
+those prices name, added up: cache_write of all lifetimes, media = audio, image and video of either direction, tools =
+calls of tools; reasoning is inside output.
 """
 
 

@@ -1,0 +1,116 @@
+"""Putting right what could not be right at once: prices that came late, credits and corrections made by hand.
+
+In:     ids of unpriced readings and price rows; an account and an amount.
+Out:    new transactions. The readings and what was posted before stay as they are; saying a thing twice posts it once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+from msgspec.structs import replace
+from sqlalchemy import Connection, Engine, select
+
+from baseload import store
+from baseload.gateway.journal.entries import Reading
+from baseload.ledger.book import LedgerAccounts, insert_rows, last_id, post, reading_keys, write_transactions
+from baseload.ledger.prices import Prices
+from baseload.ledger.rating import SETTLED, UNPRICED, Rating, rate_reading
+from baseload.ledger.rows import USAGE_UPSERT, Usage, reading_of
+from baseload.ledger.settled import account_id
+from baseload.store import tables
+from baseload.wire.usage import price_meters
+
+
+class StillOpen(msgspec.Struct):
+    """A reading that could not be priced now either, and why."""
+
+    reading: int
+    call: str
+    attempt: int
+    say: str
+
+
+class Resettled(msgspec.Struct, kw_only=True):
+    """`settled`: ids of the readings posted now."""
+
+    settled: list[int]
+    open: list[StillOpen]
+
+
+def resettle(
+    engine: Engine,
+    readings: Sequence[int] | None = None,
+    *,
+    cost_price: int = 0,
+    charge_price: int = 0,
+    actor: str = "",
+    clock: Callable[[], int] = time.time_ns,
+    limit: int = 10_000,
+) -> Resettled:
+    """Posts readings in state "unpriced", all (at most `limit`) or those given by id, in one transaction.
+
+    cost_price, charge_price: ids of rows to rate by instead of the reading's own (0: its own, which may be in the
+    database by now). The deciding instant stays the call's arrival. Readings settled already are passed over.
+    """
+    table, late = tables.readings, tables.resettlements
+    query = select(table).where(table.c.state == UNPRICED)
+    query = query.where(~select(late.c.reading_id).where(late.c.reading_id == table.c.id).exists())
+    if readings is not None:
+        query = query.where(table.c.id.in_(list(readings)))
+    done = Resettled(settled=[], open=[])
+    with store.writing(engine) as connection:
+        prices, usage = Prices(), Usage()
+        prices.refresh(connection)
+        found = [(row.id, _priced_by(reading_of(row), cost_price, charge_price)) for row in connection.execute(
+            query.order_by(table.c.id).limit(limit))]  # fmt: skip
+        prices.load(connection, prices.missing(entry for _, entry in found))
+        for number, entry in found:
+            used = price_meters(entry.meters)
+            rating = rate_reading(entry, prices.basis(entry), used)
+            if rating.state == SETTLED:
+                _post_late(connection, number, entry, rating, prices.provider_of.get(entry.offer, 0), actor, clock())
+                usage.settle_late(entry, used, rating)
+                done.settled.append(number)
+            else:
+                done.open.append(StillOpen(number, entry.call, entry.attempt, rating.detail))
+        insert_rows(connection, tables.usage_hours, usage.rows(), USAGE_UPSERT)
+    return done
+
+
+def _priced_by(entry: Reading, cost_price: int, charge_price: int) -> Reading:
+    return replace(entry, cost_price=cost_price or entry.cost_price, charge_price=charge_price or entry.charge_price)
+
+
+def _post_late(
+    connection: Connection, number: int, entry: Reading, rating: Rating, provider: int, actor: str, now_ns: int
+) -> None:
+    keys = reading_keys(provider, entry.account, str(rating.cost_currency), str(rating.charge_currency))
+    ids = LedgerAccounts().ids(connection, set(keys))
+    cost, payable, receivable, revenue = (ids[key] for key in keys)
+    transaction = last_id(connection, tables.transactions) + 1
+    postings = [
+        (transaction, 1, cost, payable, str(rating.cost_currency), rating.cost_nano or 0),
+        (transaction, 2, receivable, revenue, str(rating.charge_currency), rating.charge_nano or 0),
+    ]
+    memo = f"priced later by {actor}" if actor else "priced later"
+    write_transactions(connection, [(transaction, "reading", entry.accepted_ns, number, None, memo)], postings)
+    late = (number, transaction, now_ns, actor, entry.cost_price, entry.charge_price, *rating[2:])
+    insert_rows(connection, tables.resettlements, [late])
+
+
+def adjust(
+    engine: Engine, account: int | str, nano: int, currency: str, *, key: str, memo: str, at_ns: int
+) -> tuple[int, bool]:
+    """Moves what an account owes by `nano` (negative: a credit). Returns (transaction id, made).
+
+    `key` names the adjustment: the same key with the same content posts nothing again (made = False), with other
+    content it is refused (`exists_with_other_amount`).
+    """
+    with store.writing(engine) as connection:
+        number = account_id(connection, account)
+        receivable, against = ("receivable", number, currency), ("adjustment", number, currency)
+        move = (receivable, against, nano) if nano >= 0 else (against, receivable, -nano)
+        return post(connection, key=key, at_ns=at_ns, memo=memo, moves=[move])

@@ -1,0 +1,147 @@
+"""Usage by model, key, offer, provider, account, outcome, day or hour, from the hourly roll-up: no scan of readings.
+
+In:     a time, what to group by, filters. Out: one row a group. The roll-up moves in the same transaction as the
+readings, so it is never behind them; `ledger check` adds it up again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import BigInteger, ColumnElement, Engine, cast, func, select, text
+
+from baseload import store
+from baseload.errors import Refusal
+from baseload.ledger.rows import HOUR_NS
+from baseload.ledger.settled import names
+from baseload.ledger.texts import instant
+from baseload.store import tables
+
+DAY_NS = 24 * HOUR_NS
+BY = ("account", "key", "model", "offer", "provider", "outcome", "day", "hour")
+_NAMED = {
+    "account": tables.accounts,
+    "key": tables.keys,
+    "offer": tables.offers,
+    "provider": tables.providers,
+}
+
+
+class UsageRow(msgspec.Struct, kw_only=True):
+    """`group`: by -> value (names where there are; day and hour as their start, UTC); `ids`: the numbers behind names.
+
+    cost and charge: nano-units by currency. Counts and meters as in `store.tables.usage_hours`.
+    """
+
+    group: dict[str, str]
+    ids: dict[str, int]
+    calls: int = 0
+    attempts: int = 0
+    not_reported: int = 0
+    no_usage: int = 0
+    unmetered: int = 0
+    unpriced: int = 0
+    input: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    output: int = 0
+    reasoning: int = 0
+    media: int = 0
+    tools: int = 0
+    cost: dict[str, int]
+    charge: dict[str, int]
+
+
+class UsageReport(msgspec.Struct, kw_only=True):
+    """start, end: the time really covered, which is the one asked for rounded outward to whole hours (UTC)."""
+
+    start_ns: int
+    end_ns: int
+    start: str
+    end: str
+    by: tuple[str, ...]
+    rows: list[UsageRow]
+
+
+def usage(
+    engine: Engine,
+    start_ns: int,
+    end_ns: int,
+    *,
+    by: Sequence[str] = ("model",),
+    account: int | None = None,
+    key: int | None = None,
+    offer: int | None = None,
+    provider: int | None = None,
+    model: str | None = None,
+) -> UsageReport:
+    """Usage of calls that arrived in [start, end), grouped by any of BY, filtered by ids and model. Sorted by group."""
+    wrong = [name for name in by if name not in BY]
+    if wrong:
+        raise Refusal(f"Usage cannot be grouped by {wrong[0]!r}.", f"Choose of: {', '.join(BY)}.", code="usage_by")
+    table = tables.usage_hours.c
+    start_ns -= start_ns % HOUR_NS
+    end_ns += -end_ns % HOUR_NS
+    conditions: list[ColumnElement[bool]] = [table.hour_ns >= start_ns, table.hour_ns < end_ns]
+    filters: list[tuple[Any, int | str | None]] = [
+        (table.account, account), (table.key, key), (table.offer, offer), (table.model, model),
+        (tables.offers.c.provider_id, provider),
+    ]  # fmt: skip
+    conditions += [column == value for column, value in filters if value is not None]
+    groups = [_group(name) for name in by]
+    counts = [cast(func.sum(table[name]), BigInteger).label(name) for name in tables.USAGE_COUNTS]
+    money = [half for name in ("cost_nano", "charge_nano") for half in tables.sum_nano(table[name])]
+    source = tables.usage_hours.outerjoin(tables.offers, tables.offers.c.id == table.offer)
+    query = select(*groups, table.cost_currency, table.charge_currency, *counts, *money).select_from(source)
+    query = query.where(*conditions).group_by(*groups, table.cost_currency, table.charge_currency)
+    rows: dict[tuple[Any, ...], UsageRow] = {}
+    with store.reading(engine) as connection:
+        known = {name: names(connection, _NAMED[name]) for name in by if name in _NAMED}
+        for found in connection.execute(query):
+            _add(rows, by, found, known)
+    return UsageReport(start_ns=start_ns, end_ns=end_ns, start=instant(start_ns), end=instant(end_ns), by=tuple(by),
+                       rows=[rows[values] for values in sorted(rows)])  # fmt: skip
+
+
+def _group(name: str) -> ColumnElement[Any]:
+    table = tables.usage_hours.c
+    if name == "day":
+        return (table.hour_ns - table.hour_ns.op("%")(text(str(DAY_NS)))).label("day")
+    if name == "hour":
+        return table.hour_ns.label("hour")
+    if name == "provider":
+        return func.coalesce(tables.offers.c.provider_id, 0).label("provider")
+    return table[name].label(name)
+
+
+def _add(
+    rows: dict[tuple[Any, ...], UsageRow], by: Sequence[str], found: Any, known: dict[str, dict[int, str]]
+) -> None:
+    width = len(by)
+    values = tuple(found[:width])
+    cost_currency, charge_currency = found[width], found[width + 1]
+    cost_high, cost_low, charge_high, charge_low = (int(half) for half in found[-4:])
+    row = rows.get(values)
+    if row is None:
+        grouped = dict(zip(by, values, strict=True))
+        row = rows[values] = UsageRow(
+            group={name: _text(name, value, known) for name, value in grouped.items()},
+            ids={name: value for name, value in grouped.items() if name in _NAMED},
+            cost={},
+            charge={},
+        )
+    for name, count in zip(tables.USAGE_COUNTS, found[width + 2 : -4], strict=True):
+        setattr(row, name, getattr(row, name) + int(count))
+    if cost_currency:
+        row.cost[cost_currency] = row.cost.get(cost_currency, 0) + cost_high * tables.GIGA + cost_low
+        row.charge[charge_currency] = row.charge.get(charge_currency, 0) + charge_high * tables.GIGA + charge_low
+
+
+def _text(name: str, value: Any, known: dict[str, dict[int, str]]) -> str:
+    if name in known:
+        return known[name].get(value, f"#{value}")
+    if name in ("day", "hour"):
+        return instant(value)[: 10 if name == "day" else 13]
+    return str(value)
