@@ -284,7 +284,6 @@ RECORDED = [
             "1. Red: This is the most obvious colour, but",
             finish="length",
             model="smollm2",
-            reports=2,  # its `timings` beside the usage are the second
         ),
     ),
     _llamacpp(
@@ -295,7 +294,6 @@ RECORDED = [
             "-digit numbers are 1",
             finish="length",
             model="smollm2",
-            reports=2,
         ),
     ),
 ]

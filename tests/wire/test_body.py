@@ -49,7 +49,7 @@ def opened_or_skipped(body: bytes) -> dict[str, Raw]:
         raise
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(raw_members(), st.data())
 def test_any_object_keeps_its_values_byte_for_byte(members: list[tuple[str, str]], data: st.DataObject):
     parts = []
@@ -220,7 +220,7 @@ def test_a_member_that_another_reader_could_take_for_one_of_ours_is_refused(name
         assert repr(caught.value.param) in caught.value.fix
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     st.sampled_from(GUARDED),
     st.lists(

@@ -43,6 +43,7 @@ def sent(body: str, model: str = "up/stream", endpoint: str = "chat") -> str:
         ('{"model":"m","messages":[],"max_tokens":7,"n_predict":12}', Ask("m", max_output=12)),
         ('{"model":"m","messages":[],"max_tokens":7,"n_predict":-1}', Ask("m", max_output=0)),
         ('{"model":"m","messages":[],"n":2,"best_of":5}', Ask("m", n=5)),
+        ('{"model":"m","messages":[],"n":1,"n_cmpl":2}', Ask("m", n=2)),
         ('{"model":"m","messages":[],"thinking":{"type":"enabled","budget_tokens":1}}', Ask("m", thinking=True)),
         ('{"model":"m","messages":[],"thinking":{"type":"disabled"}}', Ask("m", thinking=False)),
         ('{"model":"m","messages":[],"thinking":{"type":"auto"}}', Ask("m")),
@@ -68,7 +69,10 @@ def test_what_a_request_asks(body: str, want: Ask):
 
 def test_the_other_endpoints():
     assert ask('{"model":"m","prompt":"x","max_tokens":3,"stream":true}', "completions") == Ask("m", True, max_output=3)
-    assert ask('{"model":"m","prompt":["x","y"]}', "completions") == Ask("m")
+    assert ask('{"model":"m","prompt":["x","y"],"n":3}', "completions") == Ask("m", n=6), "each prompt is answered"
+    assert ask('{"model":"m","prompt":[[1,2],[3]]}', "completions") == Ask("m", n=2)
+    assert ask('{"model":"m","prompt":[1,2,3]}', "completions") == Ask("m"), "the tokens of one prompt"
+    assert ask('{"model":"m","prompt":[]}', "completions") == Ask("m")
     assert ask('{"model":"m","input":[[1,2]]}', "embeddings") == Ask("m")
     assert ask('{"model":"m","input":"x","stream":false}', "embeddings") == Ask("m")
 

@@ -118,7 +118,7 @@ LINES = [
 ENDS = [b"\n", b"\r", b"\r\n"]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(LINES), st.sampled_from(ENDS)), max_size=12),
     st.lists(st.integers(0, 2000), max_size=10),
@@ -179,6 +179,18 @@ def test_lesson_07_the_last_report_wins_and_a_later_null_erases_nothing():
     _, meter = relay(pieces, strip=False)
     assert meter.usage == b'{"prompt_tokens":9,"completion_tokens":2}'
     assert normalise("openai-chat", "any", meter.usages).meters == {"input_uncached": 9, "output_total": 2}
+
+
+def test_llama_cpp_says_what_was_cached_beside_the_usage():
+    pieces = [
+        b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n',
+        b'data: {"choices":[],"usage":{"prompt_tokens":30,"completion_tokens":12},"timings":{"cache_n":20}}\n\n',
+    ]
+    out, meter = relay(pieces, strip=True)
+    assert (out, meter.usage) == (pieces[0], b'{"prompt_tokens":30,"completion_tokens":12}')
+    found = normalise("openai-chat", "llama.cpp", meter.usages)
+    assert found.meters == {"input_uncached": 10, "cache_read": 20, "output_total": 12}
+    assert found.raw == meter.usage
 
 
 def test_lesson_51_memory_of_a_stream_does_not_grow_with_it():

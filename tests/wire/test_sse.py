@@ -11,8 +11,8 @@ from baseload.wire.sse import FrameCutter, data_of
 
 
 def slow_cut(whole: bytes) -> tuple[list[bytes], bytes]:
-    """The rule, one byte at a time: a blank line ends a frame, CR LF is one line end; a CR at the end of all waits for an
-    LF, unless it ends a blank line after a line that ended in a bare CR."""
+    """The rule, one byte at a time: a blank line ends a frame, CR LF is one line end; a CR at the end of all waits for
+    an LF, unless it ends a blank line after a line that ended in a bare CR."""
     frames, frame, line_empty, bare_before, i = [], bytearray(), True, False, 0
     while i < len(whole):
         byte = whole[i : i + 1]
@@ -53,7 +53,7 @@ TOKENS = st.sampled_from(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(TOKENS, max_size=20))
 def test_cuts_as_the_slow_reader_does(tokens: list[bytes]):
     whole = b"".join(tokens)
@@ -62,7 +62,7 @@ def test_cuts_as_the_slow_reader_does(tokens: list[bytes]):
     assert (frames, rest) == slow_cut(whole)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(TOKENS, max_size=20), st.lists(st.integers(0, 60), max_size=8))
 def test_where_pieces_end_changes_no_byte_and_no_data(tokens: list[bytes], cuts: list[int]):
     whole = b"".join(tokens)

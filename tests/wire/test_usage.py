@@ -299,7 +299,7 @@ def members(names: list[str]) -> st.SearchStrategy[dict[str, int | None]]:
     return st.dictionaries(st.sampled_from(names), COUNT)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     st.integers(0, 60),
     st.integers(0, 60),
@@ -342,7 +342,7 @@ def test_lesson_13_meters_are_disjoint_and_sum_to_what_was_reported(
     assert (found.input_provenance, found.output_provenance) == ("reported", "reported")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=40), st.sampled_from(["openai-chat", "openai-embeddings"]))
 def test_nothing_raises(raw: bytes, protocol: str):
     normalise(protocol, "openrouter", raw)

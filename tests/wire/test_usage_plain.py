@@ -42,11 +42,14 @@ def test_every_vector_with_one_report() -> None:
         {"prompt_tokens": COUNT, "completion_tokens": COUNT},
         optional={
             "prompt_tokens_details": st.one_of(
-                st.none(), st.dictionaries(st.sampled_from(["cached_tokens", "audio_tokens", "cache_write_tokens"]), COUNT)
+                st.none(),
+                st.dictionaries(st.sampled_from(["cached_tokens", "audio_tokens", "cache_write_tokens"]), COUNT),
             ),
             "completion_tokens_details": st.one_of(
                 st.none(),
-                st.dictionaries(st.sampled_from(["reasoning_tokens", "audio_tokens", "accepted_prediction_tokens"]), COUNT),
+                st.dictionaries(
+                    st.sampled_from(["reasoning_tokens", "audio_tokens", "accepted_prediction_tokens"]), COUNT
+                ),
             ),
             "cost": COUNT,
         },

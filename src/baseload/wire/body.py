@@ -32,6 +32,7 @@ GUARDED = (
     "prompt_cache_options",
     "best_of",
     "n_predict",
+    "n_cmpl",
 )
 """Members whose value decides where a call goes, what is held for it, or what it costs."""
 

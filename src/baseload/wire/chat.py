@@ -28,6 +28,7 @@ COUNT_MAX = 2**31 - 1
 _str = msgspec.json.Decoder(str).decode
 _bool = msgspec.json.Decoder(bool).decode
 _int = msgspec.json.Decoder(int).decode
+_list = msgspec.json.Decoder(list[Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
 _NULL = Raw(b"null")
@@ -52,7 +53,7 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     stream: bool = False
     wants_usage: bool = False  # the client itself asked for usage in its stream
     max_output: int = 0  # tokens a choice; the larger where several limits are given; 0 = no limit given
-    n: int = 1  # choices that are generated and billed
+    n: int = 1  # choices that are generated and billed, over all prompts
     thinking: bool | None = None  # None = not said
     cache_ttl: str = ""  # asked lifetime of cache writes, "" = not said
 
@@ -94,6 +95,11 @@ def read_request(endpoint: str, members: Mapping[str, Raw]) -> Ask:
     raw = get("best_of")  # completions: so many are generated and billed, `n` of them are returned
     if raw is not None:
         n = max(n, _count("best_of", raw))
+    raw = get("n_cmpl")  # llama.cpp reads it before n
+    if raw is not None:
+        n = max(n, _count("n_cmpl", raw))
+    if endpoint == "completions":
+        n *= _prompts(members["prompt"])
     raw = get("n_predict")  # llama.cpp reads it before max_tokens; negative = no limit
     if raw is not None and raw != _NULL:
         predict = _whole("n_predict", raw)
@@ -160,6 +166,17 @@ def _check_input(endpoint: str, raw: Raw | None) -> None:
     if first != 0x5B and (first != 0x22 or endpoint == "chat"):
         kind = "an array of messages" if endpoint == "chat" else "a string or an array"
         raise InvalidMember(f"{name} must be {kind}.", f"Send {kind} as {name}.", code="invalid_type", param=name)
+
+
+def _prompts(raw: Raw) -> int:
+    """Prompts in one completions request: each is answered. A string or an array of tokens is one prompt."""
+    if memoryview(raw)[0] == 0x22:
+        return 1
+    try:
+        items = _list(raw)
+    except (msgspec.DecodeError, RecursionError):
+        raise InvalidMember("prompt must be a string or an array.", "Send valid JSON.", param="prompt") from None
+    return len(items) if items and memoryview(items[0])[0] in b'"[' else 1
 
 
 def _flag(name: str, raw: Raw | None) -> bool:

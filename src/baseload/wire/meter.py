@@ -26,6 +26,7 @@ from baseload.wire.shapes import (
     decode_loose,
     is_error,
     text_or_empty,
+    timings_report,
 )
 from baseload.wire.sse import FRAME_MAX, FrameCutter, data_of
 from baseload.wire.strip import without_null_usage
@@ -85,7 +86,7 @@ class StreamMeter:
         reports = [self._first] if self._first else []
         reports += self._latest
         if self._timings:
-            reports.append(b'{"timings":' + self._timings + b"}")
+            reports.append(self._timings)
         return reports
 
     def feed(self, piece: bytes) -> bytes:
@@ -187,8 +188,8 @@ class StreamMeter:
             error = loose.error_in(payload)
             if error:
                 self._fail(error)
-        if loose.timings is not ABSENT and memoryview(loose.timings)[0] == 0x7B:
-            self._timings = bytes(loose.timings)
+        if loose.timings is not ABSENT:
+            self._timings = timings_report(bytes(loose.usage), loose.timings)
         return choices
 
     def _report(self, usage: Raw) -> bool:

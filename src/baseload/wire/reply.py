@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from baseload.wire.body import half_surrogates_masked
-from baseload.wire.shapes import ABSENT, FAILED, choices_or_none, decode_loose, text_or_empty
+from baseload.wire.shapes import ABSENT, FAILED, choices_or_none, decode_loose, text_or_empty, timings_report
 
 
 class _Choice(msgspec.Struct, gc=False):
@@ -86,8 +86,8 @@ def read_reply(endpoint: str, body: bytes) -> Reply:
         reply.error = decode_loose(body).error_in(body)
     if not usage:
         reply.text_bytes = sum(map(_text_bytes, choices))
-    elif found.timings is not ABSENT and memoryview(found.timings)[0] == _BRACE:
-        reply.usages.append(b'{"timings":' + bytes(found.timings) + b"}")
+    elif found.timings is not ABSENT and (timings := timings_report(usage, found.timings)):
+        reply.usages.append(timings)
     return reply
 
 

@@ -177,6 +177,16 @@ def choices_or_none(raw: Raw) -> list[LooseChoice]:
         return []
 
 
+def timings_report(usage: bytes, timings: Raw) -> bytes:
+    """llama.cpp's `timings` as a usage report of its own; b"" where they add nothing.
+
+    They stand beside the usage and say how much of the prompt was cached. Newer servers say it in the usage as well.
+    """
+    if b'"cached_tokens"' in usage or memoryview(timings)[0] != 0x7B:
+        return b""
+    return b'{"timings":' + bytes(timings) + b"}"
+
+
 def utf8_len(text: str) -> int:
     """Length in UTF-8 bytes."""
     return len(text) if text.isascii() else len(text.encode())

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Raw
 
 from baseload.wire import usage_openai
+from baseload.wire.shapes import FAILED, NULL
 from baseload.wire.usage_openai import Found
 
 REPORTED, COUNTED, ESTIMATED, MISSING = "reported", "counted", "estimated", "missing"
@@ -29,7 +30,7 @@ _PRICE_NAMES = {
     "web_searches": "web_search_call",
     "web_fetches": "web_fetch_call",
 }
-_NEUTRAL_TIERS = frozenset(("", "default", "standard", "on_demand", "auto"))
+NEUTRAL_TIERS = frozenset(("", "default", "standard", "on_demand", "auto"))
 _READERS: dict[str, Callable[..., Found]] = {
     "openai-chat": usage_openai.read,
     "openai-chat-batch-item": usage_openai.read,
@@ -37,7 +38,6 @@ _READERS: dict[str, Callable[..., Found]] = {
 }
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _encode = msgspec.json.Encoder().encode
-_FAILED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _REPLACED_TOGETHER = ("prompt_tokens", "completion_tokens")
 
 
@@ -103,7 +103,7 @@ def normalise(
         flags = (*flags, "partial")
     select = found.select
     tier = tier or found.tier
-    if tier not in _NEUTRAL_TIERS:
+    if tier not in NEUTRAL_TIERS:
         select = {**select, "tier": tier}
     if protocol == "openai-chat-batch-item":
         select = {**select, "batch": True}
@@ -151,7 +151,7 @@ def _merge(reports: list[bytes]) -> tuple[bytes, bytes]:
             continue
         try:
             members = _decode_members(report)
-        except _FAILED:
+        except FAILED:
             merged, raw = {}, report  # the reader will call it invalid
             continue
         if members.keys() != {"timings"}:
@@ -159,7 +159,7 @@ def _merge(reports: list[bytes]) -> tuple[bytes, bytes]:
         if any(name in members for name in _REPLACED_TOGETHER):
             merged.pop("total_tokens", None)  # a sum of older parts says nothing about the newer ones
         for name, value in members.items():
-            if value == _NULL:
+            if value == NULL:
                 merged.setdefault(name, value)
             elif name in merged and memoryview(value)[0] == 0x7B:
                 merged[name] = _overlaid(merged[name], value)
@@ -168,14 +168,11 @@ def _merge(reports: list[bytes]) -> tuple[bytes, bytes]:
     return (_encode(merged) if merged else raw), raw
 
 
-_NULL = Raw(b"null")
-
-
 def _overlaid(old: Raw, new: Raw) -> Raw:
     """The members of two details objects, those of the newer one first in right; a null says nothing."""
     try:
         members = _decode_members(old)
-        members.update({name: value for name, value in _decode_members(new).items() if value != _NULL})
-    except _FAILED:
+        members.update({name: value for name, value in _decode_members(new).items() if value != NULL})
+    except FAILED:
         return new
     return Raw(_encode(members))

@@ -12,10 +12,11 @@ from decimal import Decimal, InvalidOperation
 import msgspec
 from msgspec import Raw
 
+from baseload.wire.shapes import ABSENT, FAILED
+
 COUNT_MAX = 2**40
 """No call has a million million tokens; a larger count is a broken report."""
 
-_ABSENT = Raw(b"")
 _COST_CURRENCY = {"openrouter": "USD"}  # protocols.md 7; other vendors' `cost` has no known unit
 _WRITE_TTL = {"openai": "30m", "azure": "30m", "dashscope": "5m"}  # the only lifetime these vendors have in chat
 _TTL_ASSUMED = "5m"
@@ -51,6 +52,20 @@ class _In(msgspec.Struct, gc=False):
     audio_cached_tokens: int | None = None
     provisioned_tokens: int | None = None
 
+    def has_more(self) -> bool:
+        """Whether it says more than how many tokens were read from an implicit cache."""
+        return bool(
+            self.audio_tokens
+            or self.image_tokens
+            or self.cache_write_tokens
+            or self.cache_creation_input_tokens
+            or self.cache_creation
+            or self.cache_write_tokens_details
+            or self.cache_type
+            or self.audio_cached_tokens
+            or self.provisioned_tokens
+        )
+
 
 class _Out(msgspec.Struct, gc=False):
     reasoning_tokens: int | None = None
@@ -80,14 +95,12 @@ class _Report(msgspec.Struct, gc=False):
     reasoning_tokens: int | None = None
     timings: _Timings | None = None
     service_tier: str | None = None
-    cost: Raw = _ABSENT
+    cost: Raw = ABSENT
     is_byok: bool | None = None
     server_tool_use: _Tools | None = None
 
 
 _decode = msgspec.json.Decoder(_Report).decode
-_decode_any = msgspec.json.Decoder().decode
-_FAILED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _INVALID = Found({}, input_known=False, output_known=False, flags=("invalid",))
 
 
@@ -95,7 +108,7 @@ def read(raw: bytes, vendor: str, embeddings: bool, request_ttl: str) -> Found:
     """One report. A count that is no count voids it (prompt, completion) or its own field (all others), flagged."""
     try:
         report = _decode(raw)
-    except _FAILED:
+    except FAILED:
         cleaned = _clean(raw)
         if cleaned is None:
             return _INVALID
@@ -103,7 +116,9 @@ def read(raw: bytes, vendor: str, embeddings: bool, request_ttl: str) -> Found:
     else:
         flags = []
     prompt, completion, total = report.prompt_tokens, report.completion_tokens, report.total_tokens
-    # The plain shape, which most replies have: no cache, no modality, a total that is the sum.
+    if completion is None and embeddings:
+        completion = 0
+    # What most replies are: at most a cache read and reasoning, each within its whole, and a total that is the sum.
     if (
         prompt is not None
         and completion is not None
@@ -113,16 +128,28 @@ def read(raw: bytes, vendor: str, embeddings: bool, request_ttl: str) -> Found:
         and not flags
         and report.prompt_cache_hit_tokens is None
         and report.cached_tokens is None
-        and report.timings is None
-        and report.cost is _ABSENT
+        and report.cost is ABSENT
         and report.service_tier is None
         and report.is_byok is None
         and report.server_tool_use is None
-        and (report.prompt_tokens_details is None or report.prompt_tokens_details == _NO_IN)
-        and (report.completion_tokens_details is None or report.completion_tokens_details == _NO_OUT)
-        and not report.reasoning_tokens
     ):
-        return Found({"input_uncached": prompt, "output_total": completion})
+        ins, outs = report.prompt_tokens_details, report.completion_tokens_details
+        cached = (0 if report.timings is None else -1) if ins is None else ins.cached_tokens
+        if cached is None:
+            cached = 0 if report.timings is None else -1  # llama.cpp says it there
+        reasoning = (outs.reasoning_tokens if outs is not None else None) or report.reasoning_tokens or 0
+        if (
+            0 <= cached <= prompt
+            and 0 <= reasoning <= completion
+            and (ins is None or not ins.has_more())
+            and (outs is None or not (outs.audio_tokens or outs.image_tokens or outs.provisioned_tokens))
+        ):
+            meters = {"input_uncached": prompt - cached, "output_total": completion}
+            if cached:
+                meters["cache_read"] = cached
+            if reasoning:
+                meters["reasoning"] = reasoning
+            return Found(meters)
     return _read_all(report, vendor, embeddings, request_ttl, flags)
 
 
@@ -303,7 +330,7 @@ def _ttl(vendor: str, request_ttl: str, flags: list[str]) -> str:
 def _cost(raw: Raw, vendor: str, flags: list[str]) -> str:
     """Money the report names, its digits as they came, without an exponent; "" where there is none or no known unit."""
     currency = _COST_CURRENCY.get(vendor)
-    if currency is None or raw is _ABSENT:
+    if currency is None or raw is ABSENT:
         return ""
     text = bytes(raw).strip(b'"').decode("ascii", "replace")
     if text == "null" or len(text) > 64:
@@ -357,7 +384,7 @@ def _clean(raw: bytes) -> tuple[_Report, list[str]] | None:
     """
     try:
         members = msgspec.json.decode(raw, type=dict[str, Raw])
-    except _FAILED:
+    except FAILED:
         return None
     flags: list[str] = []
     report = _Report()
@@ -381,7 +408,7 @@ def _clean(raw: bytes) -> tuple[_Report, list[str]] | None:
         if name in members:
             try:
                 setattr(report, name, msgspec.json.decode(members[name], type=of | None))
-            except _FAILED:
+            except FAILED:
                 flags.append("invalid")
     return report, flags
 
@@ -389,7 +416,7 @@ def _clean(raw: bytes) -> tuple[_Report, list[str]] | None:
 def _clean_part(raw: Raw, kind: type[msgspec.Struct], flags: list[str]) -> msgspec.Struct | None:
     try:
         members = msgspec.json.decode(raw, type=dict[str, Raw] | None)
-    except _FAILED:
+    except FAILED:
         flags.append("invalid")
         return None
     if members is None:
@@ -403,7 +430,7 @@ def _clean_part(raw: Raw, kind: type[msgspec.Struct], flags: list[str]) -> msgsp
         elif name == "cache_type":
             try:
                 part.cache_type = msgspec.json.decode(members[name], type=str | None)  # type: ignore[attr-defined]
-            except _FAILED:
+            except FAILED:
                 flags.append("invalid")
         else:
             _set(part, name, _count(members[name]), flags)
