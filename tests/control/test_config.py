@@ -12,6 +12,7 @@ from baseload.control.desired import EngineOptions, resolve
 from baseload.control.rules import margin_ppm
 from baseload.errors import Refusal
 
+DEEPSEEK = '[[providers]]\nname = "deepseek"\n'
 SECRET = "sk-this-is-a-literal-secret"
 
 # text, line, field, part of what is wrong, part of what would be right
@@ -31,20 +32,20 @@ WRONG = [
     ('[[providers]]\nname = "Deep Seek"\n', 2, "providers[1].name", "cannot be a name", "small letters"),
     ('[[providers]]\nname = "dashscoop"\n', 2, "providers[1].name", "no provider", "dashscope"),
     ('[[providers]]\nname = "a"\nfrom = "dashscoop"\n', 3, "providers[1].from", "no provider", "dashscope"),
-    ('[[providers]]\nname = "gpu"\nfrom = "compatible"\n', 1, "providers[1].base_url", "no public address", "base_url ="),
-    ('[[providers]]\nname = "a"\nfrom = "vllm"\nbase_url = "10.0.0.5:8000"\n', 4, "providers[1].base_url", "no base URL", "https://"),
+    ('[[providers]]\nname = "g"\nfrom = "compatible"\n', 1, "providers[1].base_url", "no public address", "base_url ="),
+    ('[[providers]]\nname = "vllm"\nbase_url = "10.0.0.5:8000"\n', 3, "providers[1].base_url", "no base URL", "https://"),
     (
         '[[providers]]\nname = "a"\nfrom = "vllm"\nbase_url = "http://h/v1/chat/completions"\n',
         4, "providers[1].base_url", "ends in", '"http://h/v1"',
     ),
     ('[[providers]]\nname = "dashscope"\nscope = "mars"\n', 3, "providers[1].scope", "no scope", "intl"),
-    ('[[providers]]\nname = "deepseek"\ncredentail = "env:X"\n', 3, "providers[1].credentail", "not a field", "`credential`"),
-    (f'[[providers]]\nname = "deepseek"\ncredential = "{SECRET}"\n', 3, "providers[1].credential", "only ever a reference", "env:NAME"),
-    ('[[providers]]\nname = "deepseek"\ncredential = "env:MY KEY"\n', 3, "providers[1].credential", "name of an env", "env:NAME"),
-    ('[[providers]]\nname = "deepseek"\nabort = "maybe"\n', 3, "providers[1].abort", "maybe", '"stops"'),
-    ('[[providers]]\nname = "deepseek"\nidle_timeout_s = -1.0\n', 3, "providers[1].idle_timeout_s", "at most 3600", "60.0"),
-    ('[[providers]]\nname = "deepseek"\n[[providers]]\nname = "deepseek"\n', 4, "providers[2].name", "already taken", "another"),
-    ('[[providers]]\nname = "local"\nfrom = "vllm"\nbase_url = "http://h/v1"\n', 2, "providers[1].name", "embedded engine", "another"),
+    (DEEPSEEK + 'credentail = "env:X"\n', 3, "providers[1].credentail", "not a field", "`credential`"),
+    (DEEPSEEK + f'credential = "{SECRET}"\n', 3, "providers[1].credential", "only ever a reference", "env:NAME"),
+    (DEEPSEEK + 'credential = "env:MY KEY"\n', 3, "providers[1].credential", "name of an env", "env:NAME"),
+    (DEEPSEEK + 'abort = "maybe"\n', 3, "providers[1].abort", "maybe", '"stops"'),
+    (DEEPSEEK + "idle_timeout_s = -1.0\n", 3, "providers[1].idle_timeout_s", "at most 3600", "60.0"),
+    (DEEPSEEK + DEEPSEEK, 4, "providers[2].name", "already taken", "another"),
+    ('[[providers]]\nname = "local"\nfrom = "vllm"\n', 2, "providers[1].name", "embedded engine", "another"),
     ('[[offers]]\nmodel = "m"\n', 1, "offers[1]", "`provider` is missing", "provider ="),
     ('[[offers]]\nmodel = "m n"\nprovider = "p"\n', 2, "offers[1].model", "visible ASCII", "deepseek"),
     ('[[offers]]\nmodel = "m"\nprovider = "p"\nendpoints = ["chta"]\n', 4, "offers[1].endpoints", "chta", '"chat"'),
@@ -62,10 +63,13 @@ WRONG = [
         '[[offers]]\nmodel = "m"\nprovider = "p"\n[offers.price]\n[offers.price.rate]\noutput = "1"\ninput = "NaN"\n',
         7, "offers[1].price.rate.input", "not a rate", "decimal string",
     ),
-    ('[[offers]]\nmodel = "m"\nprovider = "p"\n[[offers]]\nmodel = "m"\nprovider = "p"\n', 4, "offers[2]", "declared twice", "name"),
+    ('[[offers]]\nmodel = "m"\nprovider = "p"\n' * 2, 4, "offers[2]", "declared twice", "name"),
     ('[[tariffs]]\nname = "t"\nmargin_percent = 20\n', 3, "tariffs[1].margin_percent", "Expected str", '"20"'),
     ('[[tariffs]]\nname = "t"\nmargin_percent = "-100"\n', 3, "tariffs[1].margin_percent", "not a margin", "above"),
-    ('[[tariffs]]\nname = "t"\n\n[tariffs.prices.m.rate]\ninput = 1.5\n', 5, "tariffs[1].prices.m.rate.input", "decimal string", "Quote"),
+    (
+        '[[tariffs]]\nname = "t"\n\n[tariffs.prices.m.rate]\ninput = 1.5\n',
+        5, "tariffs[1].prices.m.rate.input", "decimal string", "Quote",
+    ),
     ('[[accounts]]\nname = "a"\ntariff = "retial"\n', 3, "accounts[1].tariff", "no tariff", "default"),
     ('[[accounts]]\nname = "a"\nparent = "b"\n', 3, "accounts[1].parent", "no account", "Declare"),
     (
@@ -131,7 +135,7 @@ def test_told_not_to_run_an_engine_none_is_offered(tmp_path):
 
 
 def test_a_catalogue_vendor_needs_only_name_and_key(tmp_path):
-    text = '[[providers]]\nname = "deepseek"\ncredential = "env:K"\n[[offers]]\nmodel = "deepseek-v4-pro"\nprovider = "deepseek"\n'
+    text = DEEPSEEK + 'credential = "env:K"\n[[offers]]\nmodel = "deepseek-v4-pro"\nprovider = "deepseek"\n'
     desired = resolve(parse(text), tmp_path / "baseload.toml", EngineOptions(0))
     assert desired.providers["deepseek"]["base_url"].startswith("https://")
     prices = desired.offers["deepseek-v4-pro@deepseek"]["prices"]
@@ -142,18 +146,21 @@ def test_a_catalogue_vendor_needs_only_name_and_key(tmp_path):
 def test_prices_of_ones_own_contract_replace_the_list(tmp_path):
     (tmp_path / "prices").mkdir()
     (tmp_path / "prices" / "mine.toml").write_text(
-        '[vendor]\nname = "deepseek"\ncurrency = "USD"\n[[price]]\nmodel = "deepseek-v4-pro"\nrate = { input = "0.1", output = "0.2" }\n'
+        '[vendor]\nname = "deepseek"\ncurrency = "USD"\n'
+        '[[price]]\nmodel = "deepseek-v4-pro"\nrate = { input = "0.1", output = "0.2" }\n'
     )
     text = (
         'price_files = ["prices/mine.toml"]\n[[providers]]\nname = "deepseek"\n'
         '[[offers]]\nmodel = "deepseek-v4-pro"\nprovider = "deepseek"\n'
     )
     desired = resolve(parse(text), tmp_path / "baseload.toml", EngineOptions(0))
-    assert [row.rate for row in desired.offers["deepseek-v4-pro@deepseek"]["prices"]] == [{"input": "0.1", "output": "0.2"}]
+    assert [row.rate for row in desired.offers["deepseek-v4-pro@deepseek"]["prices"]] == [
+        {"input": "0.1", "output": "0.2"}
+    ]
 
 
 def test_relative_paths_start_from_the_files_folder(tmp_path):
-    text = '[[providers]]\nname = "gpu"\nfrom = "vllm"\nbase_url = "http://h/v1"\ncredential = "file:key.txt"\nca_file = "ca.pem"\n'
+    text = '[[providers]]\nname = "gpu"\nfrom = "vllm"\ncredential = "file:key.txt"\nca_file = "ca.pem"\n'
     provider = resolve(parse(text), tmp_path / "baseload.toml", EngineOptions(0)).providers["gpu"]
     assert provider["credential"] == f"file:{tmp_path}/key.txt"
     assert provider["extra"]["ca_file"] == f"{tmp_path}/ca.pem"
@@ -165,9 +172,15 @@ def test_the_example_is_a_right_file_as_it_is_and_with_everything_switched_on(tm
     lines = []
     for line in example.splitlines():
         setting = line.removeprefix("# ")
-        switched = line.startswith("# ") and (setting.startswith("[") or " = " in setting.split("#")[0]) and "  credential" not in line
+        switched = (
+            line.startswith("# ")
+            and (setting.startswith("[") or " = " in setting.split("#")[0])
+            and "  credential" not in line
+        )
         lines.append(setting if switched else line)
-    text = "\n".join(line for line in lines if not line.startswith(("price_files", "#   credential", "file = ", "or let")))
+    text = "\n".join(
+        line for line in lines if not line.startswith(("price_files", "#   credential", "file = ", "or let"))
+    )
     desired = resolve(parse(text), tmp_path / "baseload.toml", EngineOptions(8402))
     assert set(desired.providers) == {"local", "deepseek", "qwen-intl", "gpu1"}
     assert set(desired.accounts) == {"team-a", "team-a-batch"}

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import sys
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-import httpx
 from cyclopts import App, Parameter
 
 from baseload.cli import exits
-from baseload.cli.common import LOCAL, Local, secret
+from baseload.cli.common import LOCAL, Local, about, secret
+from baseload.cli.http import exchange, lines
 from baseload.cli.output import print_json
 from baseload.cli.runfile import gateway_url
 from baseload.control.home import Home
 from baseload.errors import Refusal
 
-app = App(name="call", help="One chat from the terminal, streamed.")
+app = App(name="call")
 
 
 @app.default
@@ -91,34 +92,31 @@ def find_key(reference: str | None, home: Home) -> str:
 
 
 def _talk(base: str, key: str, body: dict[str, Any], *, as_json: bool, home: Home) -> None:
-    pieces: list[str] = []
+    said: list[str] = []
     usage: Any = None
+    headers = {"authorization": f"Bearer {key}"}
     try:
         # No read limit: a reply may think for minutes, and Ctrl-C is at hand.
-        with (
-            httpx.Client(timeout=httpx.Timeout(None, connect=3.0), trust_env=False) as http,
-            http.stream(
-                "POST", f"{base}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {key}"}
-            ) as reply,
-        ):
-            if reply.is_error:
-                reply.read()
-                raise refusal_of(reply.status_code, reply.content)
-            for chunk in _chunks(reply.iter_lines()):
+        with exchange("POST", f"{base}/v1/chat/completions", headers=headers, body=body, read_s=None) as reply:
+            if reply.status >= 400:
+                raise refusal_of(reply.status, reply.read())
+            for chunk in _chunks(lines(reply)):
                 if "error" in chunk:
                     raise refusal_of(502, json.dumps(chunk).encode())
                 usage = chunk.get("usage") or usage
                 piece = "".join(choice.get("delta", {}).get("content") or "" for choice in chunk.get("choices", ()))
-                pieces.append(piece)
+                said.append(piece)
                 if not as_json:
                     print(piece, end="", flush=True)
             call_id, offer = reply.headers.get("x-baseload-call-id", ""), reply.headers.get("x-baseload-offer", "")
-    except httpx.ConnectError as error:
+    except ConnectionRefusedError as error:
         raise exits.Unreachable(f"No gateway answers at {base}.", f"baseload up{home.option}") from error
-    except httpx.TransportError as error:
+    except BrokenPipeError:
+        raise  # ours: the reader of stdout has gone
+    except (OSError, http.client.HTTPException) as error:
         raise Refusal(f"The reply broke off ({error}).", "baseload status", code="cut", status=502) from error
     if as_json:
-        print_json(text="".join(pieces), usage=usage, call_id=call_id, offer=offer)
+        print_json(text="".join(said), usage=usage, call_id=call_id, offer=offer)
         return
     print()
     if sys.stderr.isatty():
@@ -140,3 +138,6 @@ def refusal_of(status: int, content: bytes) -> Refusal:
     except (ValueError, KeyError, TypeError):
         message, code = f"The gateway answered {status}.", "refused"
     return Refusal(message, code=code, status=status)
+
+
+app.help_epilogue = about(call)

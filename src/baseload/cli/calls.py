@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cyclopts import App
 
 from baseload.cli.client import segment
 from baseload.cli.common import COMMON, Common
-from baseload.cli.output import print_record
+from baseload.cli.output import print_json, print_record
 
 app = App(name="calls", help="The record of single calls.")
+FIELDS = (
+    "attempt", "offer_name", "upstream_model", "upstream_id", "outcome", "status", "fault", "state", "detail", "meters",
+    "input_provenance", "output_provenance", "flags", "cost", "charge", "charge_by", "accepted", "first", "end",
+)  # fmt: skip
 
 
 @app.command
@@ -24,4 +30,18 @@ def show(call: str, *, common: Common = COMMON) -> None:
     call
         The id of the reply's x-baseload-call-id header.
     """
-    print_record(common.client().get(f"/api/calls/{segment(call)}")["call"], as_json=common.json, name="call")
+    found = common.client().get(f"/api/calls/{segment(call)}")["call"]
+    if common.json:
+        print_json(call=found)
+        return
+    attempts, holds, refusals = found.pop("attempts"), found.pop("holds"), found.pop("refusals")
+    print_record(found, as_json=False, name="call")
+    for attempt in attempts:
+        print_record({name: _shown(attempt[name]) for name in FIELDS if name in attempt}, as_json=False, name="attempt")
+    for record in (*holds, *refusals):
+        print_record({name: _shown(value) for name, value in record.items()}, as_json=False, name="record")
+
+
+def _shown(value: Any) -> Any:
+    """Amounts as text with their currency."""
+    return f"{value['text']} {value['currency']}" if isinstance(value, dict) and "nano" in value else value

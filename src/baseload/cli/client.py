@@ -6,29 +6,31 @@ In:    a method, a path, JSON. Out: the reply's JSON, or a Refusal that carries 
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import httpx
-
 from baseload.cli.exits import Unreachable
+from baseload.cli.http import exchange, pieces
 from baseload.control.home import Home
 from baseload.errors import Refusal
 
-TIMEOUT_S = 60.0  # a bill over a long period may take its time; a dead server is noticed by `connect`
+READ_S = 60.0  # a bill over a long period may take its time; a dead server is noticed by the connection
 
 
 class Client:
-    def __init__(self, http: httpx.Client, where: str, remedy: str) -> None:
-        self._http, self.where, self._remedy = http, where, remedy
+    def __init__(self, url: str, remedy: str, *, unix: Path | None = None, token: str = "") -> None:
+        self.where = str(unix) if unix else url
+        self._url, self._unix, self._remedy = url.rstrip("/"), unix, remedy
+        self._headers = {"authorization": f"Bearer {token}"} if token else {}
 
     @classmethod
     def local(cls, home: Home) -> Client:
         """Through HOME/control.sock, which only its owner can open: no token needed."""
-        transport = httpx.HTTPTransport(uds=str(home.socket))
-        http = httpx.Client(transport=transport, base_url="http://baseload", timeout=_timeout(), trust_env=False)
-        return cls(http, str(home.socket), f"baseload up{home.option}")
+        return cls("http://baseload", f"baseload up{home.option}", unix=home.socket)
 
     @classmethod
     def remote(cls, url: str, token: str) -> Client:
@@ -39,43 +41,48 @@ class Client:
                 code="token_missing",
                 status=401,
             )
-        headers = {"authorization": f"Bearer {token}"}
-        http = httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=_timeout(), trust_env=False)
-        return cls(http, url, "Check the URL, and that the control plane runs there: baseload status --url URL")
+        if not token.isascii() or not token.isprintable():
+            raise Refusal("The token holds characters that no token has.", "Check where it comes from.", code="usage")
+        return cls(url, "Check the URL, and that a control plane runs there.", token=token)
 
     def get(self, path: str, **params: Any) -> Any:
-        return self._ask("GET", path, params={name: value for name, value in params.items() if value is not None})
+        return self._ask("GET", path, params=params)
 
     def post(self, path: str, body: Any = None) -> Any:
-        return self._ask("POST", path, json={} if body is None else body)
+        return self._ask("POST", path, body={} if body is None else body)
 
     def delete(self, path: str) -> Any:
         return self._ask("DELETE", path)
 
-    def _ask(self, method: str, path: str, **how: Any) -> Any:
-        with self._reach():
-            reply = self._http.request(method, path, **how)
-        return _opened(reply)
+    def _ask(self, method: str, path: str, *, params: dict[str, Any] | None = None, body: Any = None) -> Any:
+        with self._exchange(method, path, params, body) as reply:
+            return _opened(reply.status, reply.read(), self.where)
 
     @contextlib.contextmanager
     def download(self, method: str, path: str, **params: Any) -> Iterator[Iterator[bytes]]:
         """The reply's body in pieces, for what may be large."""
-        given = {name: value for name, value in params.items() if value is not None}
-        with self._reach(), self._http.stream(method, path, params=given) as reply:
-            if reply.is_error:
-                reply.read()
-                _opened(reply)
-            yield reply.iter_bytes()
+        with self._exchange(method, path, params, None) as reply:
+            if reply.status >= 400:
+                _opened(reply.status, reply.read(), self.where)
+            yield pieces(reply)
 
     @contextlib.contextmanager
-    def _reach(self) -> Iterator[None]:
+    def _exchange(
+        self, method: str, path: str, params: dict[str, Any] | None, body: Any
+    ) -> Iterator[http.client.HTTPResponse]:
+        given = {name: value for name, value in (params or {}).items() if value is not None}
         try:
-            yield
-        except httpx.TimeoutException as error:
+            with exchange(
+                method, self._url + path, unix=self._unix, params=given, headers=self._headers, body=body, read_s=READ_S
+            ) as reply:
+                yield reply
+        except TimeoutError as error:
             raise Unreachable(
                 f"The control plane at {self.where} did not answer in time.", "baseload doctor"
             ) from error
-        except httpx.TransportError as error:
+        except BrokenPipeError:
+            raise  # ours: the reader of stdout has gone
+        except (OSError, http.client.HTTPException) as error:
             raise Unreachable(f"No control plane answers at {self.where}.", self._remedy) from error
 
 
@@ -84,25 +91,19 @@ def segment(name: str) -> str:
     return quote(name, safe="")
 
 
-def _timeout() -> httpx.Timeout:
-    return httpx.Timeout(TIMEOUT_S, connect=3.0)
-
-
-def _opened(reply: httpx.Response) -> Any:
+def _opened(status: int, content: bytes, where: str) -> Any:
     try:
-        body = reply.json()
+        body = json.loads(content)
     except ValueError as error:
         raise Refusal(
-            f"{reply.request.url} answered {reply.status_code} with something that is not JSON.",
+            f"{where} answered {status} with something that is not JSON.",
             "Is this the control plane? Its port is 8401 by default.",
             status=502,
             code="not_control",
         ) from error
-    if not reply.is_error:
+    if status < 400:
         return body
     said = body.get("error") if isinstance(body, dict) else None
     if not isinstance(said, dict):
-        raise Refusal(f"The control plane answered {reply.status_code}.", "baseload doctor", status=reply.status_code)
-    raise Refusal(
-        str(said.get("message", "")), str(said.get("fix", "")), code=said.get("code"), status=reply.status_code
-    )
+        raise Refusal(f"{where} answered {status}.", "baseload doctor", status=status)
+    raise Refusal(str(said.get("message", "")), str(said.get("fix", "")), code=said.get("code"), status=status)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
@@ -62,6 +64,11 @@ class Common:
 
 
 LOCAL, COMMON = Local(), Common()
+
+
+def about(command: Callable[..., Any]) -> str:
+    """A command's docstring between its first line and its parameters: `--help` shows it below the options."""
+    return inspect.cleandoc(command.__doc__ or "").partition("\n\nParameters\n")[0].partition("\n")[2].strip()
 
 
 def secret(reference: str, what: str = "token") -> str:

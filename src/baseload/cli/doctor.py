@@ -9,10 +9,9 @@ import shutil
 import stat
 from typing import Any
 
-import httpx
-
 from baseload.cli import runfile
 from baseload.cli.client import Client
+from baseload.cli.http import answers
 from baseload.cli.plan import can_bind
 from baseload.control.config import ConfigWrong, load
 from baseload.control.home import Home
@@ -87,9 +86,8 @@ def _config(home: Home) -> dict[str, Any]:
 def _ports(home: Home, running: dict[str, Any] | None) -> list[dict[str, Any]]:
     if running:
         url = running["gateway"]["url"]
-        try:
-            status = httpx.get(f"{url}/readyz", timeout=3.0, trust_env=False).status_code
-        except httpx.TransportError:
+        status = answers(f"{url}/readyz")
+        if status == 0:
             return [_wrong("gateway", f"Nothing answers at {url}.", f"Look at {home.logs}/g0.log")]
         if status != 200:
             return [_wrong("gateway", f"{url}/readyz answers {status}.", f"Look at {home.logs}/g0.log")]

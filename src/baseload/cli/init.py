@@ -9,13 +9,13 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from baseload.cli import exits
-from baseload.cli.common import COMMON, LOCAL, Common, Local
+from baseload.cli.common import COMMON, LOCAL, Common, Local, about
 from baseload.cli.output import print_rows
 from baseload.control.home import write_private
 from baseload.errors import Refusal
 
-app = App(name="init", help="Print a commented example of baseload.toml.")
-apply_app = App(name="apply", help="Apply baseload.toml now, or show what would change.")
+app = App(name="init")
+apply_app = App(name="apply")
 COLUMNS = ("action", "kind", "name", "detail")
 
 
@@ -67,3 +67,7 @@ def apply(*, diff: Annotated[bool, Parameter(negative="")] = False, common: Comm
     if not changes:
         exits.note("The database is as the file says.")
     return exits.DIFFERS if diff and changes else exits.OK
+
+
+app.help_epilogue = about(init)
+apply_app.help_epilogue = about(apply)

@@ -10,25 +10,25 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from baseload.cli import exits
-from baseload.cli.common import COMMON, Common
+from baseload.cli.common import COMMON, Common, about
 from baseload.cli.output import print_json, print_rows
 from baseload.errors import Refusal
 
 app = App(name="ledger", help="The double-entry book: check it, export it.")
-backup_app = App(name="backup", help="Write a consistent copy of the database to a file, while everything runs.")
+backup_app = App(name="backup")
 
 
 @app.command
 def check(*, common: Common = COMMON) -> int:
-    """Check that every transaction sums to zero and every reading is posted once; exit 8 when something is wrong.
+    """Check the book: sums, postings, amounts, journals. Exit 8 when something is wrong or waits for a person.
 
     Example: baseload ledger check
     """
     findings = common.client().get("/api/ledger/check")["findings"]
-    print_rows(findings, ("check", "say"), as_json=common.json, name="findings")
+    print_rows(findings, ("severity", "check", "count", "say", "examples"), as_json=common.json, name="findings")
     if not findings:
         exits.note("The ledger is clean.")
-    return exits.DIFFERS if findings else exits.OK
+    return exits.DIFFERS if any(finding["severity"] != "info" for finding in findings) else exits.OK
 
 
 @app.command
@@ -92,3 +92,6 @@ def backup(file: Path, *, force: Annotated[bool, Parameter(negative="")] = False
         print_json(file=str(file), bytes=size)
     else:
         exits.note(f"{size} bytes written to {file}.")
+
+
+backup_app.help_epilogue = about(backup)

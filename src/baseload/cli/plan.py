@@ -15,10 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-
 from baseload.cli import runfile
 from baseload.cli.client import Client
+from baseload.cli.http import answers
 from baseload.cli.supervisor import Child, Supervisor
 from baseload.control.home import Home, write_private
 from baseload.errors import Refusal
@@ -259,23 +258,20 @@ class Stack:
         return self._child("engine", command, stop_s=10.0)
 
     def _control_ready(self) -> bool:
-        return self.home.socket.exists() and _answers(f"{self._control_url()}/healthz") and self.home.snapshot.exists()
+        return self.home.socket.exists() and _ok(f"{self._control_url()}/healthz") and self.home.snapshot.exists()
 
     def _gateways_ready(self) -> bool:
-        return _answers(f"{self.plan.base}/readyz") and listeners(self.plan.port) in (None, self.plan.gateways)
+        return _ok(f"{self.plan.base}/readyz") and listeners(self.plan.port) in (None, self.plan.gateways)
 
     def _engine_ready(self) -> bool:
-        return _answers(f"http://127.0.0.1:{self.plan.engine_port}/health")
+        return _ok(f"http://127.0.0.1:{self.plan.engine_port}/health")
 
     def _control_url(self) -> str:
         return f"http://127.0.0.1:{self.plan.control_port}"
 
 
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=2.0, trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False
+def _ok(url: str) -> bool:
+    return answers(url) == 200
 
 
 def listeners(port: int) -> int | None:

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from baseload.cli import exits
-from baseload.cli.common import COMMON, LOCAL, Common, Local
+from baseload.cli.common import COMMON, LOCAL, Common, Local, about
 from baseload.cli.output import print_json, print_record, print_rows
 
-app = App(name="status", help="What runs, and how far settlement is.")
-doctor_app = App(name="doctor", help="Check this home; exit 8 when something is wrong.")
+app = App(name="status")
+doctor_app = App(name="doctor")
 
 
 @app.default
@@ -45,3 +45,7 @@ def doctor(*, json: Annotated[bool, Parameter(negative="")] = False, local: Loca
     else:
         print_rows(checks, ("check", "state", "say", "fix"), as_json=False, name="checks")
     return exits.DIFFERS if wrong else exits.OK
+
+
+app.help_epilogue = about(status)
+doctor_app.help_epilogue = about(doctor)

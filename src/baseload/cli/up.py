@@ -15,14 +15,14 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from baseload.cli import exits, runfile
-from baseload.cli.common import LOCAL, Local
+from baseload.cli.common import LOCAL, Local, about
 from baseload.cli.output import print_json
 from baseload.cli.plan import Plan, Stack
 from baseload.control.home import Home
 from baseload.errors import Refusal
 
-app = App(name="up", help="Start everything of this home and keep it running.")
-down_app = App(name="down", help="Stop what `baseload up` started.")
+app = App(name="up")
+down_app = App(name="down")
 
 DOWN_WAIT_S = 75.0  # gateways may drain for 30 s, settlement for as long, and the engine for 10 s
 
@@ -153,3 +153,7 @@ def is_up(home: Home) -> bool:
     finally:
         os.close(handle)
     return False
+
+
+app.help_epilogue = about(up)
+down_app.help_epilogue = about(down)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Literal
 
 from cyclopts import App
 
-from baseload.cli.common import COMMON, Common
+from baseload.cli.common import COMMON, Common, about
 from baseload.cli.exits import note
 from baseload.cli.output import money, print_json, print_rows
 
-app = App(name="usage", help="Tokens and money by model, account, key, offer or day.")
-bill_app = App(name="bill", help="What an account owes for a period, to the nano-unit.")
-By = Literal["model", "account", "key", "offer", "provider", "day", "outcome"]
+app = App(name="usage")
+bill_app = App(name="bill")
+By = Literal["model", "account", "key", "offer", "provider", "outcome", "day", "hour"]
 
 
 @app.default
@@ -41,7 +40,7 @@ def usage(*, by: By = "model", account: str = "", since: str = "30d", until: str
         print_json(**{key: value for key, value in reply.items() if key != "v"})
         return
     shown = [{**row, "cost": _sums(row["cost"]), "charge": _sums(row["charge"])} for row in rows]
-    columns = ("group", "calls", "input", "cache_read", "cache_write", "output", "cost", "charge", "not_reported")
+    columns = ("name", "calls", "input", "cache_read", "cache_write", "output", "cost", "charge")
     print_rows(shown, columns, as_json=False, name="usage")
 
 
@@ -71,12 +70,28 @@ def bill(
     if common.json:
         print_json(**{key: value for key, value in reply.items() if key != "v"})
         return
-    lines = [{**line, "amount": money(line["amount_nano"], line["currency"])} for line in reply["lines"]]
-    print_rows(lines, ("model", "calls", "meter", "tokens", "amount"), as_json=False, name="lines")
-    if sys.stdout.isatty():
-        for currency, nano in reply["totals"].items():
-            note(f"total {money(nano, currency)}, {reply['since']} to {reply['until']}, account {reply['account']}")
+    owed = reply["bill"]
+    lines = [
+        {
+            **line,
+            **{meter: line["meters"].get(meter, 0) for meter in ("input", "cache_read", "output")},
+            "charge": f"{line['charge']} {line['currency']}",
+        }
+        for line in owed["lines"]
+    ]
+    lines += [{"model": row["memo"], "charge": f"{row['amount']} {row['currency']}"} for row in owed["adjustments"]]
+    columns = ("model", "offer_name", "calls", "input", "cache_read", "output", "charge")
+    print_rows(lines, columns, as_json=False, name="lines")
+    totals = ", ".join(f"{total['amount']} {total['currency']}" for total in owed["totals"]) or "nothing"
+    note(f"{owed['account_name']} owes {totals} for {owed['start']} to {owed['end']}.")
+    for state in ("unmetered", "unpriced"):
+        if owed[state]:
+            note(f"{owed[state]} calls are {state} and in no line yet: baseload ledger check")
 
 
 def _sums(amounts: dict[str, int]) -> str:
     return " + ".join(money(nano, currency) for currency, nano in sorted(amounts.items()))
+
+
+app.help_epilogue = about(usage)
+bill_app.help_epilogue = about(bill)

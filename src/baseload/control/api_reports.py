@@ -1,0 +1,58 @@
+"""The part of the admin API that reads the book: calls, usage, bills, checks, exports, backups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response, StreamingResponse
+
+from baseload.control.api import Actor, Ctx, Json
+from baseload.control.services import reports
+from baseload.errors import Refusal
+from baseload.ledger.export import Format
+
+router = APIRouter(prefix="/api")
+
+
+@router.get("/calls/{call}")
+def show_call(ctx: Ctx, call: str) -> Json:
+    return {"call": reports.call(ctx, call)}
+
+
+@router.get("/internal/calls/{call}")
+def own_call(request: Request, ctx: Ctx, actor: Actor, call: str, account: int) -> Json:
+    """For the gateway's GET /v1/calls/{id}: only the account's own calls, and only through the socket."""
+    if actor != "socket":
+        raise Refusal("This is for gateways of this home.", code="socket_only", status=403)
+    return reports.own_call(ctx, call, account)
+
+
+By = Literal["model", "account", "key", "offer", "provider", "outcome", "day", "hour"]
+
+
+@router.get("/usage")
+def usage(ctx: Ctx, by: By = "model", account: str = "", since: str = "30d", until: str = "") -> Json:
+    return reports.usage(ctx, by=by, account=account, since=since, until=until)
+
+
+@router.get("/bill")
+def bill(ctx: Ctx, account: str = "default", since: str = "", until: str = "", month: str = "") -> Json:
+    return reports.bill(ctx, account=account, since=since, until=until, month=month)
+
+
+@router.get("/ledger/check")
+def check_ledger(ctx: Ctx) -> Json:
+    return {"findings": reports.check(ctx)}
+
+
+@router.get("/ledger/export")
+def export_ledger(ctx: Ctx, format: Annotated[Format, Query()] = "csv", since: str = "", until: str = "") -> Response:
+    pieces: Iterator[bytes] = reports.export_book(ctx, format=format, since=since, until=until)
+    return StreamingResponse(pieces, media_type=reports.MEDIA[format])
+
+
+@router.post("/backup")
+def backup(ctx: Ctx, actor: Actor) -> Response:
+    return StreamingResponse(reports.backup(ctx, actor), media_type="application/octet-stream")
