@@ -110,8 +110,8 @@ def test_metrics_text_is_cumulative_and_escaped() -> None:
     metrics = Metrics()
     series = metrics.series('a"b\\c', "o", "chat")
     assert metrics.series('a"b\\c', "o", "chat") is series
-    metrics.count_call(series, "ok", {"output_total": 5}, 0.003, 0.001)
-    metrics.count_call(series, "ok", {"output_total": 7}, 400.0, -1.0)
+    metrics.count_call(series, "ok", {"output_total": 5}, 3_000_000, 1_000_000)
+    metrics.count_call(series, "ok", {"output_total": 7}, 400_000_000_000, -1)
     metrics.count_refusal("model_not_found", 404)
     text = metrics.render([("up", "gauge", "Up.", 1.0)]).decode()
     assert 'baseload_calls_total{model="a\\"b\\\\c",offer="o",endpoint="chat",outcome="ok"} 2\n' in text

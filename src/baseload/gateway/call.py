@@ -10,6 +10,8 @@ the provider, or a client that leaves. What is billed then is decided by `baselo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from msgspec import Raw
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from baseload.gateway.core import Gateway
     from baseload.gateway.downstream import Downstream
     from baseload.gateway.upstream import Upstream
-    from baseload.wire.usage import Usage
 
 _JSON = b"content-type: application/json\r\n"
 _SSE = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
@@ -40,40 +41,23 @@ HOLD_S = 3600  # a hold that nobody settled releases itself
 class Call:
     """One attempt to serve a client's request at one offer."""
 
-    __slots__ = (
-        "_body",
-        "_drain_until",
-        "_parts",
-        "_parts_size",
-        "_progress_frames",
-        "_retry_headers",
-        "_started",
-        "accepted_at",
-        "accepted_ns",
-        "ask",
-        "charge_price",
-        "cost_price",
-        "delivered_frames",
-        "delivered_text",
-        "down",
-        "endpoint",
-        "first_ns",
-        "gw",
-        "hold",
-        "id",
-        "key",
-        "meter",
-        "offer",
-        "reply_bytes",
-        "request_bytes",
-        "resent",
-        "sent_ns",
-        "settled",
-        "status",
-        "upstream",
-        "upstream_id",
-        "upstream_model",
-    )
+    # Most calls keep most of these, so they are set on the class and not 20 times a call.
+    sent_ns = first_ns = 0
+    status = 0
+    request_bytes = reply_bytes = 0
+    upstream: Upstream | None = None
+    upstream_id = upstream_model = ""
+    meter: StreamMeter | None = None
+    delivered_frames = delivered_text = -1  # what the client had when it left; -1 = it did not
+    settled = False
+    resent = False
+    _body = b""
+    _drain_until = 0.0
+    _retry_headers: Mapping[str, str] = MappingProxyType({})
+    _parts_size = 0
+    _progress_frames = 0
+    _started = False
+    hold: Hold
 
     def __init__(self, gw: Gateway, down: Downstream, key: Key, endpoint: str, ask: Ask, offer: Offer) -> None:
         self.gw = gw
@@ -84,23 +68,7 @@ class Call:
         self.offer = offer
         self.id = gw.new_id()
         self.accepted_ns = down.accepted_ns
-        self.accepted_at = gw.loop.time()
-        self.sent_ns = self.first_ns = 0
-        self.status = 0
-        self.request_bytes = self.reply_bytes = 0
-        self.upstream: Upstream | None = None
-        self.upstream_id = self.upstream_model = ""
-        self.meter: StreamMeter | None = None
-        self.delivered_frames = self.delivered_text = -1  # what the client had when it left; -1 = it did not
-        self.settled = False
-        self._body = b""
-        self._drain_until = 0.0
-        self._retry_headers: dict[str, str] = {}
         self._parts: list[bytes] = []
-        self._parts_size = 0
-        self._progress_frames = 0
-        self.resent = False
-        self._started = False
 
     # -- the client's request
 
@@ -108,12 +76,11 @@ class Call:
         """Writes the hold and hands the request to the provider once the hold is in the journal."""
         gw, offer, ask, key = self.gw, self.offer, self.ask, self.key
         self.request_bytes = body_size
-        self.cost_price = cost.id
-        self.charge_price = charge.id if charge is not None else 0
         self._body = patch_request(self.endpoint, members, ask, offer.upstream_model)
         nano = self._hold_nano(cost, charge)
+        charge_id = charge.id if charge is not None else 0
         self.hold = Hold(
-            self.id, 1, key.account.id, key.id, offer.id, cost.id, self.charge_price, key.tariff.id, ask.model,
+            self.id, 1, key.account.id, key.id, offer.id, cost.id, charge_id, key.tariff.id, ask.model,
             self.endpoint, ask.stream, nano, (charge or cost).currency, body_size,
             self.accepted_ns, self.accepted_ns + HOLD_S * 1_000_000_000, gw.catalog.version,
         )  # fmt: skip
@@ -169,9 +136,10 @@ class Call:
                 break
         self.status = status
         streamed = self.ask.stream and value_of(head, low, b"content-type")[:17].lower() == b"text/event-stream"
-        if status == 200 and streamed:
-            self.meter = StreamMeter(strip=not self.ask.wants_usage)
-        if status != 200:
+        if status == 200:
+            if streamed:
+                self.meter = StreamMeter(strip=not self.ask.wants_usage)
+        else:
             names = {*self.offer.vendor.retry_headers, "retry-after", "retry-after-ms"}
             self._retry_headers = {name: value_of(head, low, name.encode()).decode("latin-1") for name in names}
 
@@ -355,21 +323,18 @@ class Call:
         self.settled = True
         gw = self.gw
         gw.streams.discard(self)
-        reading, usage = reading_of(
+        end_ns = gw.clock_ns()
+        reading = reading_of(
             self, outcome, fault=fault, status=status, unsent=unsent, usages=usages, tier=tier,
-            text_bytes=text_bytes, end_ns=gw.clock_ns(),
+            text_bytes=text_bytes, end_ns=end_ns,
         )  # fmt: skip
         gw.journal.append(reading)
-        self._count(outcome, usage)
-
-    def _count(self, outcome: str, usage: Usage) -> None:
-        gw = self.gw
-        now = gw.loop.time()
-        first = (self.first_ns - self.accepted_ns) / 1e9 if self.first_ns else -1.0
-        gw.metrics.count_call(
-            gw.metrics.series(self.ask.model, self.offer.name, self.endpoint),
-            outcome, usage.meters, now - self.accepted_at, first,
-        )  # fmt: skip
+        offer = self.offer
+        series = offer.series.get(self.endpoint)
+        if series is None:
+            series = offer.series[self.endpoint] = gw.metrics.series(offer.model, offer.name, self.endpoint)
+        first_ns = self.first_ns
+        gw.metrics.count_call(series, outcome, reading.meters, end_ns - self.accepted_ns, first_ns - self.accepted_ns)
 
     def _finish(self) -> None:
         gw = self.gw

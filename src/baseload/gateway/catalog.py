@@ -21,6 +21,7 @@ from baseload.providers.vendor import Vendor
 from baseload.wire import refusals
 
 if TYPE_CHECKING:
+    from baseload.gateway.metrics import Series
     from baseload.gateway.upstream import Pool
 
 log = logging.getLogger("baseload.gateway")
@@ -52,6 +53,7 @@ class Offer:
         "prices",
         "provider",
         "row",
+        "series",
         "trouble",
         "upstream_model",
         "vendor",
@@ -72,6 +74,7 @@ class Offer:
         self.bytes_per_token = max(row.bytes_per_token, 0.5)
         self.context_max = row.context_max
         self.output_max = row.output_max
+        self.series: dict[str, Series] = {}  # of the metrics, by endpoint; filled by the calls
         self.pool: Pool | None = None  # set by the gateway at the first call
         self.trouble = ""  # why it cannot serve at all, "" = it can
         self.heads: dict[str, bytes] = {}

@@ -17,7 +17,7 @@ from typing import Protocol
 import httptools
 
 from baseload.errors import Refusal
-from baseload.gateway.head import CHUNKED, HEAD_MAX, BadHead, Head, read_head
+from baseload.gateway.head import CHUNKED, HEAD_MAX, BadHead, Head, read_head, same_but_length
 from baseload.gateway.http_text import CONTINUE, plain_refusal, reply_bytes
 from baseload.gateway.limits import Limits
 from baseload.gateway.wheel import FOREVER, GONE, Wheel
@@ -67,6 +67,7 @@ class Downstream(asyncio.Protocol):
         "_chunks_extra",
         "_end_at",
         "_keep",
+        "_known",
         "_left",
         "_paused_reading",
         "_pending",
@@ -87,6 +88,7 @@ class Downstream(asyncio.Protocol):
         self.deadline = FOREVER
         self.served: Served | None = None
         self.head: Head | None = None
+        self._known: Head | None = None  # the last head of this connection
         self.key: object = None  # what `decide` recognised the caller as
         self.accepted_ns = 0
         self._state = _HEAD
@@ -184,14 +186,18 @@ class Downstream(asyncio.Protocol):
                 self._pending = data
             return
         end += 4
-        try:
-            head = read_head(data if end == len(data) else data[:end])
-        except BadHead as error:
-            self._bad(error)
-            return
+        raw = data if end == len(data) else data[:end]
+        head = self._known
+        length = same_but_length(raw, head) if head is not None else -1
+        if head is None or length < 0:
+            try:
+                head = self._known = read_head(raw)
+            except BadHead as error:
+                self._bad(error)
+                return
+            length = head.length
         self.head = head
         self._keep = head.keep_alive and not service.draining
-        length = head.length
         if length > service.limits.body_max:
             self._keep = False
             self._refuse(service.limits.too_large(length))

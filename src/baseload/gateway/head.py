@@ -13,6 +13,7 @@ from urllib.parse import unquote
 import httptools
 
 HEAD_MAX = 64 * 1024  # Claude Code's largest head seen is 3 KB; proxies commonly stop at 8 to 64 KB
+DIGITS_MAX = 16
 CHUNKED = -1  # Head.length of a body whose length is not known beforehand
 
 
@@ -24,16 +25,35 @@ class BadHead(Exception):
 
 
 class Head:
-    """`length`: body bytes, 0 = none, CHUNKED. `key`: the caller's credential, b"" = none."""
+    """`length`: body bytes, 0 = none, CHUNKED. `key`: the caller's credential, b"" = none.
 
-    __slots__ = ("accept", "content_type", "expect", "http10", "keep_alive", "key", "length", "method", "path", "query")
+    `before` and `after`: the head around the digits of its length, b"" where it has none. `judged` belongs to whoever
+    judges heads; it stays with a head that is used again.
+    """
+
+    __slots__ = (
+        "after",
+        "before",
+        "content_type",
+        "expect",
+        "http10",
+        "judged",
+        "keep_alive",
+        "key",
+        "length",
+        "method",
+        "path",
+        "query",
+    )
 
     method: bytes
     path: bytes
     query: bytes
     key: bytes
     content_type: bytes
-    accept: bytes
+    before: bytes
+    after: bytes
+    judged: object
     length: int
     expect: bool
     keep_alive: bool
@@ -83,12 +103,18 @@ def read_head(head: bytes) -> Head:
     found.method = parser.get_method()
     found.path, _, found.query = sink.url.partition(b"?")
     found.http10 = version == "1.0"
+    found.before = found.after = b""
+    found.judged = None
     found.keep_alive = sink.keep_alive
     at = low.find(b"\r\ncontent-length:")
     if at >= 0:
-        digits = low[at + 17 : low.find(b"\r\n", at + 17)].strip()
+        line = low[at + 17 : low.find(b"\r\n", at + 17)]
+        digits = line.strip()
         # llhttp has refused all but digits; longer numbers than this are no body that anybody sends
-        found.length = int(digits) if len(digits) < 16 else 1 << 62
+        found.length = int(digits) if len(digits) < DIGITS_MAX else 1 << 62
+        start = at + 17 + line.find(digits)
+        found.before = head[:start]
+        found.after = head[start + len(digits) :]
     elif low.find(b"\r\ntransfer-encoding:") >= 0:
         if value_of(head, low, b"transfer-encoding").lower() != b"chunked" or found.http10:
             raise BadHead(501, "Only Transfer-Encoding: chunked is understood.")
@@ -104,13 +130,25 @@ def read_head(head: bytes) -> Head:
     else:
         found.key = value_of(head, low, b"x-api-key") or value_of(head, low, b"api-key")
     found.content_type = value_of(head, low, b"content-type")
-    found.accept = b""
     found.expect = False
     if low.find(b"\r\nexpect:") >= 0:
         if value_of(head, low, b"expect").lower() != b"100-continue":
             raise BadHead(417, "Only Expect: 100-continue is understood.")
         found.expect = not found.http10
     return found
+
+
+def same_but_length(head: bytes, known: Head) -> int:
+    """The body's length if `head` differs from a known one in the digits of its length only, else -1.
+
+    Client libraries send the same head for every call of a connection but for this number. What llhttp said of the
+    known head holds for any other digits, so it need not be asked again.
+    """
+    before, after = known.before, known.after
+    if not before or not head.startswith(before) or not head.endswith(after):
+        return -1
+    digits = head[len(before) : len(head) - len(after)]
+    return int(digits) if digits.isdigit() and len(digits) < DIGITS_MAX else -1
 
 
 def value_of(head: bytes, low: bytes, name: bytes) -> bytes:

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+_BUCKETS_NS = tuple(int(bound * 1e9) for bound in BUCKETS_S)
 
 
 class Series:
@@ -17,9 +18,9 @@ class Series:
 
     __slots__ = (
         "duration",
-        "duration_sum",
+        "duration_ns",
         "first",
-        "first_sum",
+        "first_ns",
         "labels",
         "outcomes",
         "tokens",
@@ -31,8 +32,8 @@ class Series:
         self.tokens: dict[str, int] = {}
         self.duration = [0] * (len(BUCKETS_S) + 1)
         self.first = [0] * (len(BUCKETS_S) + 1)
-        self.duration_sum = 0.0
-        self.first_sum = 0.0
+        self.duration_ns = 0
+        self.first_ns = 0
 
 
 class Metrics:
@@ -50,20 +51,18 @@ class Metrics:
             found = self._series[key] = Series(labels)
         return found
 
-    def count_call(
-        self, series: Series, outcome: str, meters: dict[str, int], duration_s: float, first_s: float
-    ) -> None:
-        """Durations in seconds from the request's first byte; `first_s` < 0 = no reply byte came."""
+    def count_call(self, series: Series, outcome: str, meters: dict[str, int], took_ns: int, first_ns: int) -> None:
+        """Nanoseconds since the request's first byte, by the wall clock; `first_ns` < 0 = no reply byte came."""
         outcomes = series.outcomes
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
         tokens = series.tokens
-        for meter, number in meters.items():
-            tokens[meter] = tokens.get(meter, 0) + number
-        series.duration[bisect_left(BUCKETS_S, duration_s)] += 1
-        series.duration_sum += duration_s
-        if first_s >= 0:
-            series.first[bisect_left(BUCKETS_S, first_s)] += 1
-            series.first_sum += first_s
+        for meter in meters:
+            tokens[meter] = tokens.get(meter, 0) + meters[meter]
+        series.duration[bisect_left(_BUCKETS_NS, took_ns)] += 1
+        series.duration_ns += took_ns
+        if first_ns >= 0:
+            series.first[bisect_left(_BUCKETS_NS, first_ns)] += 1
+            series.first_ns += first_ns
 
     def count_refusal(self, code: str, status: int) -> None:
         self._refusals[code, status] = self._refusals.get((code, status), 0) + 1
@@ -84,10 +83,10 @@ class Metrics:
                 out.append(f'baseload_tokens_total{{{row.labels},kind="{meter}"}} {number}\n')
         out.append(_about("baseload_call_duration_seconds", "histogram", "First request byte to last reply byte."))
         for row in rows:
-            _histogram(out, "baseload_call_duration_seconds", row.labels, row.duration, row.duration_sum)
+            _histogram(out, "baseload_call_duration_seconds", row.labels, row.duration, row.duration_ns / 1e9)
         out.append(_about("baseload_first_byte_seconds", "histogram", "First request byte to first reply byte."))
         for row in rows:
-            _histogram(out, "baseload_first_byte_seconds", row.labels, row.first, row.first_sum)
+            _histogram(out, "baseload_first_byte_seconds", row.labels, row.first, row.first_ns / 1e9)
         out.append(_about("baseload_refusals_total", "counter", "Requests refused, by code."))
         for (code, status), number in self._refusals.items():
             out.append(f'baseload_refusals_total{{code="{code}",status="{status}"}} {number}\n')

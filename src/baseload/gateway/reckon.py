@@ -1,7 +1,7 @@
 """What an attempt used and what may be billed for it: reported beats counted beats estimated, and it says which.
 
 In:     an ended call (its meter, its reply's usage object, how it ended).
-Out:    `Reading` and its `Usage`. Pure but for reading the call's fields.
+Out:    its `Reading`. Pure but for reading the call's fields.
 
 The rules, in order:
 1. Nothing reached the provider, or it answered with a failure: no tokens, provenance "counted" (we know it is nothing).
@@ -14,10 +14,12 @@ The rules, in order:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from baseload.gateway.journal.entries import Reading
-from baseload.wire.usage import Usage, normalise
+from baseload.wire.usage import NEUTRAL_TIERS, Usage, normalise
+from baseload.wire.usage_plain import plain_meters
 
 if TYPE_CHECKING:
     from baseload.gateway.call import Call
@@ -46,21 +48,29 @@ def reading_of(
     tier: str,
     text_bytes: int,
     end_ns: int,
-) -> tuple[Reading, Usage]:
+) -> Reading:
     hold, offer, meter = call.hold, call.offer, call.meter
     delivered = -1
-    if unsent:
+    if meter is not None:
+        tier = meter.tier
+    raws: Sequence[bytes] = (meter.usages if meter is not None else usages) or ()
+    meters = plain_meters(raws[0]) if len(raws) == 1 and outcome == "ok" and not fault else None
+    if meters is not None:
+        usage = Usage(meters, "reported", "reported", raw=raws[0])
+        if tier not in NEUTRAL_TIERS:
+            usage.select = {"tier": tier}
+    elif unsent:
         usage = _NOTHING
     else:
-        usage = _usage_of(call, outcome, usages, tier or (meter.tier if meter is not None else ""), text_bytes)
+        usage = _usage_of(call, outcome, raws, tier, text_bytes)
         if call.delivered_frames >= 0:
             delivered = count_output(offer, call.delivered_frames, call.delivered_text)[0]
             delivered = min(delivered, usage.meters.get("output_total", 0))
-    select = dict(usage.select)
+    select = usage.select
     if call.ask.thinking is not None:
-        select["thinking"] = call.ask.thinking
+        select = {**select, "thinking": call.ask.thinking}
     flags = (*usage.flags, "resent") if call.resent else usage.flags
-    reading = Reading(
+    return Reading(
         call.id, 1, hold.account, hold.key, hold.offer, hold.cost_price, hold.charge_price, hold.tariff, hold.model,
         hold.endpoint, hold.stream, outcome, status if call.down is not None else 0, fault, usage.meters,
         usage.input_provenance, usage.output_provenance, flags, select, usage.reported_cost, usage.raw, delivered,
@@ -68,12 +78,10 @@ def reading_of(
         call.upstream_model or (meter.upstream_model if meter is not None else ""), hold.currency, hold.hold_nano,
         hold.snapshot,
     )  # fmt: skip
-    return reading, usage
 
 
-def _usage_of(call: Call, outcome: str, reported: list[bytes] | None, tier: str, text_bytes: int) -> Usage:
+def _usage_of(call: Call, outcome: str, raws: Sequence[bytes], tier: str, text_bytes: int) -> Usage:
     offer, meter, ask = call.offer, call.meter, call.ask
-    raws = (meter.usages if meter is not None else reported) or []
     counted_input: int | None = None
     counted_output: int | None = None
     if not raws:
@@ -85,7 +93,7 @@ def _usage_of(call: Call, outcome: str, reported: list[bytes] | None, tier: str,
     usage = normalise(
         _PROTOCOLS[call.endpoint],
         offer.vendor.name,
-        raws,
+        list(raws),
         endpoint=call.endpoint,
         request_cache_ttl=ask.cache_ttl or offer.provider.cache_ttl,
         tier=tier,
