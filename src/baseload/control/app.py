@@ -11,8 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from baseload import __version__
-from baseload.console import welcome
-from baseload.control import api, api_reports
+from baseload.control import api, api_reports, welcome
 from baseload.control.context import Context
 from baseload.control.door import BODY_MAX, App, SocketDoor, TcpDoor, problem
 from baseload.control.services import admin
