@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.cli.harness import stop, wait_for
 
+from baseload.cli.echo import Echo, errors_in
 from baseload.cli.runfile import alive
 from baseload.cli.supervisor import Child, Supervisor, backoff_s, rotate
 
@@ -157,3 +158,32 @@ def test_a_second_signal_hurries(supervisor, tmp_path):
     begun = time.monotonic()
     assert supervisor.stop([[deaf]]) == ["deaf"]
     assert time.monotonic() - begun < 60
+
+
+LOG = """2026-11-24 23:20:18,547 INFO baseload.control: all is well
+2026-11-24 23:20:19,000 ERROR baseload.control.config: config: refused, the last good state stays in force:
+baseload.toml:3: engine.enabld: not a field here.
+2026-11-24 23:20:20,000 WARNING baseload.control: hm
+a line of the warning
+2026-11-24 23:20:21,000 ERROR baseload.control.app: GET /x failed
+Traceback (most recent call last):
+  File "x.py", line 1
+ValueError: x
+"""
+
+
+def test_errors_of_the_logs_are_shown_with_their_lines_and_without_tracebacks(tmp_path):
+    assert errors_in(LOG) == [
+        "baseload.control.config: config: refused, the last good state stays in force:",
+        "  baseload.toml:3: engine.enabld: not a field here.",
+        "baseload.control.app: GET /x failed",
+    ]
+    log = tmp_path / "x.log"
+    echo = Echo(log)
+    assert echo.news() == []
+    log.write_text("2026-11-24 23:20:19,000 ERROR a: one\n2026-11-24 23:20:19,000 ERROR a: two")
+    assert echo.news() == ["a: one"]
+    with log.open("a") as file:
+        file.write("!\n")
+    assert echo.news() == ["a: two!"]
+    assert echo.news() == []

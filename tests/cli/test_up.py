@@ -292,3 +292,27 @@ def test_the_bill_is_usage_times_price_to_the_nano_unit(cli, provider, started, 
 
 def fetch(url: str, key: str) -> dict:
     return httpx.get(url, headers={"authorization": f"Bearer {key}"}, trust_env=False).json()
+
+
+def test_after_a_kill_of_everything_a_start_finds_every_call_once(cli, provider, started):
+    declare(cli.home, provider)
+    process, facts = started()
+    port = facts["base_url"].split(":")[2].split("/")[0]
+    pids = children(cli.home)
+    assert cli("call", "words", "Salut").code == 0
+    process.kill()
+    process.wait()
+    again = cli.start("up", "--json", "--port", port, "--control-port", "0", "--no-engine")
+    assert again.stdout is not None
+    try:
+        assert json.loads(again.stdout.readline())["base_url"] == facts["base_url"]
+        assert set(children(cli.home).values()).isdisjoint(pids.values())
+        wait_for(lambda: cli("usage", "--json").json["usage"])
+        assert [row["calls"] for row in cli("usage", "--json").json["usage"]] == [1]
+        assert len(cli("calls", "list", "--json").json["calls"]) == 1
+        assert cli("ledger", "check").code == 0
+    finally:
+        stop(again)
+        for pipe in (again.stdout, again.stderr):
+            if pipe:
+                pipe.close()

@@ -8,13 +8,36 @@ from cyclopts import App
 
 from baseload.cli.client import segment
 from baseload.cli.common import COMMON, Common
-from baseload.cli.output import print_json, print_record
+from baseload.cli.output import print_json, print_record, print_rows
 
 app = App(name="calls", help="The record of single calls.")
 FIELDS = (
     "attempt", "offer_name", "upstream_model", "upstream_id", "outcome", "status", "fault", "state", "detail", "meters",
     "input_provenance", "output_provenance", "flags", "cost", "charge", "charge_by", "accepted", "first", "end",
 )  # fmt: skip
+
+
+@app.command(name="list")
+def list_(*, account: str = "", limit: int = 20, common: Common = COMMON) -> None:
+    """List the calls settled last, newest first.
+
+    Example: baseload calls list --account team-a --limit 50
+
+    Parameters
+    ----------
+    account
+        Only this account's calls.
+    limit
+        How many, at most 1000.
+    """
+    rows = common.client().get("/api/calls", account=account or None, limit=limit)["calls"]
+    shown = (
+        rows
+        if common.json
+        else [{**row, "charge": f"{row['charge']} {row['charge_currency']}".strip()} for row in rows]
+    )
+    columns = ("call", "accepted", "model", "outcome", "status", "meters", "state", "charge")
+    print_rows(shown, columns, as_json=common.json, name="calls")
 
 
 @app.command

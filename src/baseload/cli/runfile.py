@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 from baseload.control.home import Home, write_private
@@ -34,6 +35,26 @@ def alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def leftovers(home: Home) -> list[tuple[str, int]]:
+    """Children of an `up` that is gone which still run: (name, pid). A pid taken over by another program is none."""
+    try:
+        running = json.loads(home.run.read_text())
+        children = [(str(child["name"]), int(child["pid"])) for child in running["children"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    if alive(int(running.get("pid", 0))) and int(running["pid"]) != os.getpid():
+        return []
+    return [(name, pid) for name, pid in children if alive(pid) and _is_ours(pid)]
+
+
+def _is_ours(pid: int) -> bool:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except FileNotFoundError:
+        return not Path("/proc/self").exists()  # no /proc here: believe run.json
+    return any(word.startswith(b"baseload.") for word in words)
 
 
 def gateway_url(home: Home) -> str:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from baseload.cli.echo import Echo
+
 LOGS_KEPT = 4  # name.log, then .1 to .4
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.5, 30.0
 HEALTHY_S = 60.0  # alive this long, and the next death starts the patience anew
@@ -147,9 +149,13 @@ class Supervisor:
         return ""
 
     def watch(self, restarted: Callable[[], None]) -> None:
-        """Until a stop is asked for: restarts what dies, with growing patience, and says so."""
+        """Until a stop is asked for: restarts what dies, with growing patience, and shows errors of the logs."""
+        echoes = {child.name: Echo(child.log) for child in self.children}
         while not self.stopping:
             now = time.monotonic()
+            for name, echo in echoes.items():
+                for line in echo.news():
+                    self._say(f"{name}: {line}")
             for child in self.children:
                 if child.running():
                     continue

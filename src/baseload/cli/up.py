@@ -24,6 +24,7 @@ from baseload.errors import Refusal
 app = App(name="up")
 down_app = App(name="down")
 
+LEFTOVERS_S = 40.0
 DOWN_WAIT_S = 75.0  # gateways may drain for 30 s, settlement for as long, and the engine for 10 s
 
 
@@ -71,6 +72,7 @@ def up(
     home = local.place()
     home.make()
     with locked(home):
+        wait_for_leftovers(home)
         plan = Plan.of(
             home, host=host, port=port, control_port=control_port, engine_port=engine_port, gateways=gateways
         )
@@ -116,6 +118,25 @@ def home_run_cleanup(home: Home) -> None:
     running = runfile.read(home)
     if running and running.get("pid") == os.getpid():
         home.run.unlink(missing_ok=True)
+
+
+def wait_for_leftovers(home: Home) -> None:
+    """The children of an `up` that was killed have had their SIGTERM from the kernel; they drain, and then their ports
+    and journals are free. Waits for that; refuses when it takes longer than a drain."""
+    end = time.monotonic() + LEFTOVERS_S
+    said = False
+    while left := runfile.leftovers(home):
+        names = ", ".join(f"{name} (pid {pid})" for name, pid in left)
+        if not said:
+            exits.note(f"Waiting for what a killed `baseload up` left: {names}.")
+            said = True
+            if sys.platform != "linux":
+                for _, pid in left:
+                    os.kill(pid, signal.SIGTERM)
+        if time.monotonic() > end:
+            pids = " ".join(str(pid) for _, pid in left)
+            raise Refusal(f"Still running: {names}.", f"kill {pids}", code="already_running", status=409)
+        time.sleep(0.1)
 
 
 @down_app.default

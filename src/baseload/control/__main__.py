@@ -23,8 +23,9 @@ from sqlalchemy import Engine
 
 from baseload import store
 from baseload.control.app import doors
+from baseload.control.config import load
 from baseload.control.context import Context
-from baseload.control.desired import EngineOptions
+from baseload.control.desired import EngineOptions, resolve
 from baseload.control.home import Home
 from baseload.control.publish import Publisher
 from baseload.control.services import admin, config
@@ -64,6 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
 def prepare(home: Home, host: str, port: int, engine_port: int) -> Context:
     """Everything up to the first snapshot. Raises Refusal when it cannot start."""
     home.make()
+    options = EngineOptions(engine_port)
+    resolve(load(home.config), home.config, options)  # a wrong file is refused before anything is made
     engine = store.open(home.database_url)
     _migrate(engine)
     # A new secret only for a new book: with another one, no key and no stored credential of an old book would work.
@@ -75,10 +78,9 @@ def prepare(home: Home, host: str, port: int, engine_port: int) -> Context:
         engine=engine,
         vault=vault,
         publisher=Publisher(engine, home.snapshot, f"{url}/"),
-        engine_options=EngineOptions(engine_port),
+        engine_options=options,
         control_url=url,
     )
-    config.read(context)  # a wrong file is refused before a first start is made
     if admin.first_start(context):
         log.info("first start of %s: its key and admin token are in %s, once", home.path, home.first_start)
     config.apply(context, "file")

@@ -16,6 +16,11 @@ from baseload.ledger.export import Format
 router = APIRouter(prefix="/api")
 
 
+@router.get("/calls")
+def list_calls(ctx: Ctx, account: str = "", before: int | None = None, limit: Annotated[int, Query(ge=1)] = 20) -> Json:
+    return {"calls": reports.recent(ctx, account=account, before=before, limit=limit)}
+
+
 @router.get("/calls/{call}")
 def show_call(ctx: Ctx, call: str) -> Json:
     return {"call": reports.call(ctx, call)}

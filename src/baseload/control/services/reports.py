@@ -39,6 +39,11 @@ def call(context: Context, call_id: str) -> dict[str, Any]:
     return calls.call(context.engine, call_id)
 
 
+def recent(context: Context, *, account: str, before: int | None, limit: int) -> list[dict[str, Any]]:
+    """One page of the calls settled last, newest first."""
+    return calls.recent(context.engine, account=account or None, before=before, limit=limit)
+
+
 def own_call(context: Context, call_id: str, account: int) -> dict[str, Any]:
     """A call as its account may see it. Somebody else's call looks as if it were not there."""
     try:
