@@ -37,7 +37,7 @@ def _zhipu(status: int, code: int) -> Failure:
 
 
 def _minimax(code: int, status: int = 200) -> Failure:
-    return status, dump({"base_resp": {"status_code": code, "status_msg": "It failed."}}), (("trace_id", "trace-1"),)
+    return status, dump({"base_resp": {"status_code": code, "status_msg": "It failed."}}), ()
 
 
 def _flat(status: int, code: int, message: str = "It failed.") -> Failure:
