@@ -67,7 +67,7 @@ def call(engine: Engine, call_id: str) -> dict[str, Any]:
 def _attempt(connection: Connection, row: Any) -> dict[str, Any]:
     entry, rating = entry_of(row), rating_of(row)
     prices = load_prices(connection, [entry.cost_price, entry.charge_price])
-    shown: dict[str, Any] = msgspec.to_builtins(entry)
+    shown: dict[str, Any] = msgspec.structs.asdict(entry)
     shown["raw_usage"] = entry.raw_usage.decode("utf-8", "replace")
     shown["hold"] = money(entry.hold_nano, entry.currency)
     for name in ("accepted", "sent", "first", "end"):

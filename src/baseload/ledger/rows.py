@@ -59,7 +59,7 @@ def reading_row(
         _json(fields[_FLAGS]).decode() if fields[_FLAGS] else "[]",
         _json(fields[_SELECT]).decode() if fields[_SELECT] else "{}",
         *fields[_SELECT + 1 :],
-        *rating,
+        *(rating if "\0" not in rating.detail else rating._replace(detail=clean(rating.detail))),
         settled_ns,
     )
 

@@ -103,6 +103,7 @@ class _Batch:
         self.holds: dict[AttemptKey, Hold] = {}  # opened and not closed within the batch
         self.closed: list[AttemptKey] = []  # closed here, opened in an earlier batch
         seen: dict[AttemptKey, Reading] = {}
+        carried: set[AttemptKey] = set()
         holds, readings = self.holds, self.readings
         for at in found:
             entry = at[1]
@@ -114,7 +115,7 @@ class _Batch:
                     continue
                 seen[key] = entry  # type: ignore[assignment]
                 readings.append(at)  # type: ignore[arg-type]
-                if holds.pop(key, None) is None:
+                if holds.pop(key, None) is None or key in carried:
                     self.closed.append(key)
             elif kind is Hold:
                 key = (entry.call, entry.attempt)  # type: ignore[union-attr]
@@ -127,6 +128,7 @@ class _Batch:
                     key = (hold.call, hold.attempt)
                     if key not in seen:
                         holds.setdefault(key, hold)
+                        carried.add(key)
 
 
 class Settler:
