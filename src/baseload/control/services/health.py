@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import httpx
 from sqlalchemy import func, select
 
 from baseload import __version__, store
@@ -165,6 +164,8 @@ def _engine(context: Context) -> list[dict[str, Any]]:
     current = context.publisher.current()
     if not port or not current or not any(provider.name == ENGINE_PROVIDER for provider in current.providers):
         return []
+    import httpx  # a quarter second that a start need not wait for
+
     try:
         answer = httpx.get(f"http://127.0.0.1:{port}/health", timeout=3.0, trust_env=False)
     except httpx.TransportError:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from baseload.control.context import Context
 from baseload.control.services.providers import find
@@ -13,6 +11,9 @@ from baseload.providers import catalogue
 from baseload.providers.faults import classify
 from baseload.providers.mask import mask
 from baseload.providers.vendor import Vendor
+
+if TYPE_CHECKING:
+    import httpx
 
 TIMEOUT_S = 30.0
 _SAY = {
@@ -29,6 +30,8 @@ _SAY = {
 
 def try_out(context: Context, name: str, model: str = "") -> dict[str, Any]:
     """Lists the provider's models (free), or asks `model` for one token. Never raises for what the provider does."""
+    import httpx  # a quarter second that a start need not wait for
+
     row = find(context, name)
     vendor = catalogue.vendor(row.dialect)
     key = context.vault.resolve(row.credential)
