@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import datetime
 import functools
 import ipaddress
+import shutil
 import ssl
 import tempfile
 from pathlib import Path
@@ -19,6 +21,7 @@ from cryptography.x509.oid import NameOID
 def authority() -> tuple[Path, Path]:
     """Files: the authority's certificate (to trust), the server's key and certificate. Made once a process."""
     directory = Path(tempfile.mkdtemp(prefix="baseload-test-ca-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
     ca_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Baseload test authority")])
     names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")])
