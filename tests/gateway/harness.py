@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,6 +148,13 @@ class Running:
 
     def connect(self, timeout_s: float = 15.0) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s)
+
+    @staticmethod
+    def wait(there: Callable[[], bool], within_s: float = 10.0) -> None:
+        until = time.monotonic() + within_s
+        while not there():
+            assert time.monotonic() < until, "it did not come within its time"
+            time.sleep(0.02)
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)

@@ -174,12 +174,21 @@ class Call:
             self._started = True
             self.gw.streams.add(self)
             down.begin(200, self._reply_headers(_SSE))
-        if meter.done:
+        if meter.error:
+            self._break_off(meter, out)
+        elif meter.done:
             # the client may stop reading at [DONE]: the reading comes first
-            self._settle("upstream_error" if meter.error else "ok")
+            self._settle_stream(meter)
             self.gw.tick.after_flush(lambda: self.down.chunk(out) if self.down is not None else None)
         else:
             down.chunk(out)
+
+    def _break_off(self, meter: StreamMeter, out: bytes) -> None:
+        """The provider reports a failure inside its stream: the text before it is the client's, its words are not."""
+        at = out.rfind(meter.error[:256])
+        if at > 0 and self.down is not None:
+            self.down.chunk(out[: max(out.rfind(b"\n\n", 0, at) + 2, out.rfind(b"\r\n\r\n", 0, at) + 4, 0)])
+        self._abandon(classify(self.offer.vendor, 200, b'{"error":%b}' % meter.error, {}))
 
     def on_end(self) -> None:
         self.upstream = None
@@ -257,12 +266,15 @@ class Call:
             if self.down is None:
                 self._settle("client_left")
             else:
-                # A finish reason can name a failure after 200 (DeepSeek, Zhipu, OpenRouter); a filter's or a length
-                # limit's word is the client's to read.
-                failure = self.offer.vendor.finish.get(meter.finish, "")
-                failed = failure not in ("", "filtered", "too_long")
-                self._settle("upstream_error" if failed else "ok", fault=failure if failed else "")
+                self._settle_stream(meter)
         self._end_settled(rest)
+
+    def _settle_stream(self, meter: StreamMeter) -> None:
+        """A finish reason can name a failure after 200 (DeepSeek, Zhipu, OpenRouter); a filter's or a length limit's
+        word is the client's to read."""
+        failure = self.offer.vendor.finish.get(meter.finish, "")
+        failed = failure not in ("", "filtered", "too_long")
+        self._settle("upstream_error" if failed else "ok", fault=failure if failed else "")
 
     def _end_settled(self, rest: bytes = b"") -> None:
         """The reading is written: let the client have the end of its stream."""

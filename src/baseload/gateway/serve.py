@@ -58,12 +58,12 @@ async def _main(loop: asyncio.AbstractEventLoop, settings: Settings) -> None:
     vault = Vault.open(home)
     path = home / "snapshot.msgpack"
     try:
-        stamp = path.stat().st_mtime_ns
-        catalog = Catalog(snapshots.read(path), vault)
+        follower = Follower(path, vault)
     except (OSError, msgspec.DecodeError) as error:
         raise Refusal(f"No snapshot to serve from: {error}.", "Start the control plane of this home first.") from error
     journal = open_journal(home / "journal" / settings.id, settings.id, time.time_ns(), fsync=settings.fsync)
-    gateway = Gateway(loop, catalog, journal, settings.limits, str(home / "control.sock"))
+    gateway = Gateway(loop, follower.first, journal, settings.limits, str(home / "control.sock"))
+    gateway.look_for_news = lambda: follower.look(gateway)
     try:
         server = await loop.create_server(
             lambda: Downstream(gateway), sock=_listen(settings), backlog=4096, start_serving=True
@@ -73,7 +73,7 @@ async def _main(loop: asyncio.AbstractEventLoop, settings: Settings) -> None:
         raise Refusal(
             f"Port {settings.port} of {settings.host} cannot be opened: {error.strerror}.", "Choose another by --port."
         ) from error
-    follower = loop.create_task(_follow(gateway, path, stamp, vault))
+    following = loop.create_task(follower.run(gateway))
     stop = asyncio.Event()
     hurry = asyncio.Event()
 
@@ -85,11 +85,13 @@ async def _main(loop: asyncio.AbstractEventLoop, settings: Settings) -> None:
     # What start-up made stays: the collector need not look at it again in every full collection.
     gc.collect()
     gc.freeze()
-    log.info("gateway %s serves on %s:%d, snapshot %d", settings.id, settings.host, settings.port, catalog.version)
+    log.info(
+        "gateway %s serves on %s:%d, snapshot %d", settings.id, settings.host, settings.port, gateway.catalog.version
+    )
     await stop.wait()
     log.info("gateway %s drains %d calls", settings.id, len(gateway.calls))
     server.close()
-    follower.cancel()
+    following.cancel()
     drain = loop.create_task(gateway.drain())
     hurried = loop.create_task(hurry.wait())
     await asyncio.wait((drain, hurried), return_when=asyncio.FIRST_COMPLETED)
@@ -116,16 +118,30 @@ def _listen(settings: Settings) -> socket.socket:
     return sock
 
 
-async def _follow(gateway: Gateway, path: Path, stamp: int, vault: Vault) -> None:
+class Follower:
     """Takes every new snapshot; one that cannot be read leaves the last good one in force."""
-    while True:
-        await asyncio.sleep(FOLLOW_S)
+
+    def __init__(self, path: Path, vault: Vault) -> None:
+        self._path = path
+        self._vault = vault
+        self._stamp = path.stat().st_mtime_ns
+        self.first = Catalog(snapshots.read(path), vault)
+
+    def look(self, gateway: Gateway) -> bool:
+        """Takes the file if it is another one than before; says whether a new catalog is in force."""
         try:
-            now = path.stat().st_mtime_ns
-            if now == stamp:
-                continue
-            stamp = now
-            gateway.use(Catalog(snapshots.read(path), vault))
-            log.info("snapshot %d in force", gateway.catalog.version)
+            now = self._path.stat().st_mtime_ns
+            if now == self._stamp:
+                return False
+            self._stamp = now
+            gateway.use(Catalog(snapshots.read(self._path), self._vault))
         except Exception:
             log.exception("the new snapshot cannot be used; version %d stays in force", gateway.catalog.version)
+            return False
+        log.info("snapshot %d in force", gateway.catalog.version)
+        return True
+
+    async def run(self, gateway: Gateway) -> None:
+        while True:
+            await asyncio.sleep(FOLLOW_S)
+            self.look(gateway)

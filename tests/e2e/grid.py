@@ -1,0 +1,117 @@
+"""A whole grid as a person starts it: `baseload up` on a fresh home, with the real embedded model."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+COMMAND = Path(sys.executable).with_name("baseload")
+READY_S = 60.0
+
+
+def clean_env() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(("BASELOAD_", "OPENAI_"))}
+
+
+@dataclass
+class Grid:
+    home: Path
+    process: subprocess.Popen[str]
+    facts: dict[str, Any]  # what `up --json` said when it was ready
+
+    @property
+    def base_url(self) -> str:
+        return str(self.facts["base_url"])
+
+    @property
+    def key(self) -> str:
+        return str(self.facts["key"])
+
+    def run(self, *words: str, code: int = 0) -> str:
+        """Runs the command on this home; asserts its exit code and gives its standard output."""
+        done = subprocess.run(
+            [COMMAND, *words, "--home", str(self.home)], capture_output=True, text=True, env=clean_env(), timeout=60
+        )
+        assert done.returncode == code, f"{words}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def json(self, *words: str, code: int = 0) -> Any:
+        return json.loads(self.run(*words, "--json", code=code))
+
+    def stop(self, number: signal.Signals = signal.SIGINT, within_s: float = 60.0) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(within_s)
+
+    def new_key(self, account: str) -> str:
+        """A key of a new account."""
+        self.run("accounts", "create", account)
+        return str(self.json("keys", "create", "--account", account)["key"]["secret"])
+
+    def settled(self, calls: list[str], within_s: float = 10.0) -> list[dict[str, Any]]:
+        """The records of calls, once settlement has come to all of them."""
+        until = time.monotonic() + within_s
+        found = []
+        for call in calls:
+            while True:
+                done = subprocess.run(
+                    [COMMAND, "calls", "show", call, "--json", "--home", str(self.home)],
+                    capture_output=True,
+                    text=True,
+                    env=clean_env(),
+                    timeout=60,
+                )
+                if done.returncode == 0:
+                    found.append(json.loads(done.stdout)["call"])
+                    break
+                assert time.monotonic() < until, f"call {call} was not settled: {done.stderr}"
+                time.sleep(0.1)
+        return found
+
+
+@contextlib.contextmanager
+def up(home: Path, *words: str) -> Iterator[Grid]:
+    process = subprocess.Popen(
+        [
+            COMMAND,
+            "up",
+            "--home",
+            str(home),
+            "--port",
+            "0",
+            "--control-port",
+            "0",
+            "--engine-port",
+            "0",
+            "--json",
+            *words,
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=clean_env(),
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()  # one line, when ready and not before
+        assert line, process.stderr.read() if process.stderr else ""
+        yield Grid(home, process, json.loads(line))
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
