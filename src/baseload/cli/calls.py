@@ -37,7 +37,8 @@ def list_(*, account: str = "", limit: int = 20, common: Common = COMMON) -> Non
         else [{**row, "charge": f"{row['charge']} {row['charge_currency']}".strip()} for row in rows]
     )
     columns = ("call", "accepted", "model", "outcome", "status", "meters", "state", "charge")
-    print_rows(shown, columns, as_json=common.json, name="calls")
+    brief = ("call", "accepted", "model", "outcome", "state", "charge")
+    print_rows(shown, columns, as_json=common.json, name="calls", brief=brief)
 
 
 @app.command

@@ -9,6 +9,7 @@ from baseload.cli.output import print_record, print_rows
 
 app = App(name="offers", help="One upstream model at one provider: what clients may ask for, and at which price.")
 COLUMNS = ("name", "model", "provider", "upstream_model", "endpoints", "price", "declared", "disabled")
+BRIEF = ("name", "endpoints", "price", "declared", "disabled")
 
 
 @app.command(name="list")
@@ -23,7 +24,7 @@ def list_(*, model: str = "", common: Common = COMMON) -> None:
         Only offers of this model.
     """
     rows = common.client().get("/api/offers", model=model or None)["offers"]
-    print_rows(rows, COLUMNS, as_json=common.json, name="offers")
+    print_rows(rows, COLUMNS, as_json=common.json, name="offers", brief=BRIEF)
 
 
 @app.command

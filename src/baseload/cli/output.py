@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,16 +12,28 @@ from typing import Any
 VERSION = 1  # of the JSON that commands print; fields are only added within a version
 
 
+_INSTANT = re.compile(r"\b(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.\d+)?Z\b")  # people need no nanoseconds
+
+
 def print_json(**members: Any) -> None:
     print(json.dumps({"v": VERSION, **members}, ensure_ascii=False))
 
 
-def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool, name: str) -> None:
-    """Prints rows: all members with --json under `name`, else the named columns."""
+def print_rows(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    *,
+    as_json: bool,
+    name: str,
+    brief: Sequence[str] = (),
+) -> None:
+    """Prints rows: all members with --json under `name`, else the named columns; `brief` are those for a terminal."""
     if as_json:
         print_json(**{name: list(rows)})
     elif sys.stdout.isatty():
-        _table(rows, columns)
+        wanted = brief or columns
+        # a column that says nothing only takes room from the others
+        _table(rows, [column for column in wanted if not rows or any(row.get(column) for row in rows)])
     else:
         print("\t".join(columns))
         for row in rows:
@@ -64,9 +77,11 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         right = any(isinstance(row.get(column), int) and not isinstance(row.get(column), bool) for row in rows)
-        table.add_column(column.replace("_", " "), justify="right" if right else "left", overflow="fold")
+        title = column.replace("_", " ")
+        width = max(map(len, title.split()))
+        table.add_column(title, justify="right" if right else "left", overflow="fold", min_width=width)
     for row in rows:
-        table.add_row(*(Text(cell(row.get(column))) for column in columns))
+        table.add_row(*(Text(_INSTANT.sub(r"\1", cell(row.get(column)))) for column in columns))
     Console(no_color=bool(os.environ.get("NO_COLOR")) or None).print(table)
 
 

@@ -24,7 +24,8 @@ def show(model: str = "", *, common: Common = COMMON) -> None:
     """
     rows = common.client().get("/api/prices", model=model or None)["prices"]
     columns = ("id", "used_by", "model", "scope", "currency", "from", "to", "rate", "source")
-    print_rows(rows, columns, as_json=common.json, name="prices")
+    brief = ("used_by", "scope", "currency", "from", "to", "rate")
+    print_rows(rows, columns, as_json=common.json, name="prices", brief=brief)
 
 
 @app.command

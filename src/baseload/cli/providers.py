@@ -14,6 +14,7 @@ from baseload.cli.output import print_json, print_record, print_rows
 
 app = App(name="providers", help="Where tokens come from: vendors by name, or any server that speaks a known protocol.")
 COLUMNS = ("name", "kind", "dialect", "base_url", "credential", "offers", "declared", "disabled")
+BRIEF = ("name", "dialect", "base_url", "credential", "offers", "disabled")
 
 
 @app.command(name="list")
@@ -33,7 +34,9 @@ def list_(*, catalogue: Annotated[bool, Parameter(negative="")] = False, common:
         rows = common.client().get("/api/catalogue")["vendors"]
         print_rows(rows, ("name", "title", "scopes", "models"), as_json=common.json, name="vendors")
         return
-    print_rows(common.client().get("/api/providers")["providers"], COLUMNS, as_json=common.json, name="providers")
+    print_rows(
+        common.client().get("/api/providers")["providers"], COLUMNS, as_json=common.json, name="providers", brief=BRIEF
+    )
 
 
 @app.command

@@ -83,7 +83,8 @@ def bill(
     columns = ("model", "offer_name", "calls", "input", "cache_read", "output", "charge")
     print_rows(lines, columns, as_json=False, name="lines")
     totals = ", ".join(f"{total['amount']} {total['currency']}" for total in owed["totals"]) or "nothing"
-    note(f"{owed['account_name']} owes {totals} for {owed['start']} to {owed['end']}.")
+    start, end = (owed[edge].partition(".")[0] for edge in ("start", "end"))
+    note(f"{owed['account_name']} owes {totals} for {start} to {end} (UTC).")
     for state in ("unmetered", "unpriced"):
         if owed[state]:
             note(f"{owed[state]} calls are {state} and in no line yet: baseload ledger check")
