@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Engine, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, case, func, select
 
 from baseload import store
 from baseload.ledger.prices import load_prices
@@ -160,22 +160,26 @@ def _lines(connection: Connection, account: int, start_ns: int, end_ns: int, las
 
 
 def _adjustments(connection: Connection, account: int, start_ns: int, end_ns: int, last: int) -> list[Adjustment]:
-    transaction, entry, ledger = tables.transactions.c, tables.entries.c, tables.ledger_accounts.c
+    """Through `postings`, not the view `entries`: SQLite joins a view of two halves only by reading all of it."""
+    transaction, posting = tables.transactions.c, tables.postings.c
+    debit, credit = tables.ledger_accounts.alias("debit"), tables.ledger_accounts.alias("credit")
+    owed = [(side.c.account_id == account) & (side.c.kind == "asset") for side in (debit, credit)]
     query = (
-        select(transaction.id, transaction.at_ns, transaction.memo, entry.currency, entry.amount_nano)
+        select(transaction.id, transaction.at_ns, transaction.memo, posting.currency,
+               case((owed[0], posting.amount_nano), else_=-posting.amount_nano))
         .select_from(tables.transactions)
-        .join(tables.entries, entry.transaction_id == transaction.id)
-        .join(tables.ledger_accounts, ledger.id == entry.ledger_account_id)
+        .join(tables.postings, posting.transaction_id == transaction.id)
+        .join(debit, debit.c.id == posting.debit_id)
+        .join(credit, credit.c.id == posting.credit_id)
         .where(
             transaction.key.is_not(None),  # the index of adjustments
             transaction.at_ns >= start_ns,
             transaction.at_ns < end_ns,
             transaction.id <= last,
-            ledger.account_id == account,
-            ledger.kind == "asset",
+            owed[0] | owed[1],
         )
-        .order_by(transaction.id, entry.line)
-    )
+        .order_by(transaction.id, posting.line)
+    )  # fmt: skip
     return [
         Adjustment(transaction=number, at=instant(at_ns), memo=memo, currency=currency, nano=nano, amount=decimal(nano))
         for number, at_ns, memo, currency, nano in connection.execute(query)

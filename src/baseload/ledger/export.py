@@ -10,7 +10,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, Engine, select
@@ -47,34 +47,68 @@ def _export(engine: Engine, format: str, start_ns: int, end_ns: int) -> Iterator
         if format == "beancount":
             yield from _beancount(connection, people, start_ns, end_ns)
             return
-        rows = (_row(found, people) for found in stream(connection, _query(start_ns, end_ns)))
+        rows = (_row(found, people) for found in _sides(connection, start_ns, end_ns))
         yield from _csv(rows) if format == "csv" else _jsonl(rows)
 
 
-def _query(start_ns: int, end_ns: int) -> Any:
-    transaction, entry, ledger = tables.transactions.c, tables.entries.c, tables.ledger_accounts.c
+class _Side(NamedTuple):
+    """One side of a posting, with what is said of its transaction."""
+
+    id: int
+    at_ns: int
+    kind: str
+    line: int
+    code: str
+    ledger_kind: str
+    account_id: int | None
+    provider_id: int | None
+    currency: str
+    amount_nano: int
+    call: str | None
+    attempt: int | None
+    memo: str
+
+
+def _sides(connection: Connection, start_ns: int, end_ns: int) -> Iterator[_Side]:
+    """Debit, then credit, of every posting, in the order of the book's own key: nothing is sorted or held."""
+    transaction, posting = tables.transactions.c, tables.postings.c
+    debit, credit = tables.ledger_accounts.alias("debit"), tables.ledger_accounts.alias("credit")
+    sides = [
+        column
+        for side in (debit, credit)
+        for column in (side.c.code, side.c.kind, side.c.account_id, side.c.provider_id)
+    ]
     source = (
-        tables.transactions.join(tables.entries, entry.transaction_id == transaction.id)
-        .join(tables.ledger_accounts, ledger.id == entry.ledger_account_id)
+        tables.transactions.join(tables.postings, posting.transaction_id == transaction.id)
+        .join(debit, debit.c.id == posting.debit_id)
+        .join(credit, credit.c.id == posting.credit_id)
         .outerjoin(READINGS, READINGS.c.id == transaction.reading_id)
     )
-    return (
-        select(transaction.id, transaction.at_ns, transaction.kind, entry.line, ledger.code,
-               ledger.kind.label("ledger_kind"), ledger.account_id, ledger.provider_id, entry.currency,
-               entry.amount_nano, READINGS.c.call, READINGS.c.attempt, transaction.memo)
+    query = (
+        select(transaction.id, transaction.at_ns, transaction.kind, posting.line, posting.currency,
+               posting.amount_nano, READINGS.c.call, READINGS.c.attempt, transaction.memo, *sides)
         .select_from(source)
         .where(transaction.at_ns >= start_ns, transaction.at_ns < end_ns)
-        .order_by(transaction.id, entry.line, entry.amount_nano.desc(), ledger.id)
+        .order_by(transaction.id, posting.line)
     )  # fmt: skip
+    for number, at_ns, kind, line, currency, nano, call, attempt, memo, *both in stream(connection, query):
+        for (code, ledger_kind, account, provider), amount in ((both[:4], nano), (both[4:], -nano)):
+            yield _Side(number, at_ns, kind, line, code, ledger_kind, account, provider, currency, amount,
+                        call, attempt, memo)  # fmt: skip
 
 
-def _row(found: Any, people: dict[str, dict[int, str]]) -> dict[str, Any]:
-    name = people["account"].get(found.account_id) or people["provider"].get(found.provider_id) or ""
+def _row(found: _Side, people: dict[str, dict[int, str]]) -> dict[str, Any]:
     values = (
-        found.id, instant(found.at_ns), found.kind, found.line, found.code, name, found.currency,
+        found.id, instant(found.at_ns), found.kind, found.line, found.code, _who(found, people), found.currency,
         decimal(found.amount_nano), found.amount_nano, found.call or "", found.attempt or "", found.memo,
     )  # fmt: skip
     return dict(zip(COLUMNS, values, strict=True))
+
+
+def _who(row: Any, people: dict[str, dict[int, str]]) -> str:
+    if row.account_id is not None:
+        return people["account"].get(row.account_id, "")
+    return people["provider"].get(row.provider_id, "")
 
 
 def _csv(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
@@ -111,7 +145,7 @@ def _beancount(connection: Connection, people: dict[str, dict[int, str]], start_
     yield "".join(opened)
     pieces: list[str] = []
     last = None
-    for row in stream(connection, _query(start_ns, end_ns)):
+    for row in _sides(connection, start_ns, end_ns):
         if row.id != last:
             if len(pieces) > _PIECE_ROWS:
                 yield "".join(pieces)
@@ -128,8 +162,7 @@ def _beancount(connection: Connection, people: dict[str, dict[int, str]], start_
 def _beancount_name(row: Any, kind: str, people: dict[str, dict[int, str]]) -> str:
     """ "receivable:7:USD" of account 7, "acme" -> "Assets:Receivable:A7-acme". The id keeps names apart."""
     role, number, _ = row.code.split(":")
-    who = people["account"].get(row.account_id) or people["provider"].get(row.provider_id) or ""
-    word = _NOT_WORD.sub("-", who).strip("-")
+    word = _NOT_WORD.sub("-", _who(row, people)).strip("-")
     return f"{_ROOT[kind]}:{role.capitalize()}:{'A' if row.account_id is not None else 'P'}{number}" + (
         f"-{word}" if word else ""
     )
