@@ -174,6 +174,11 @@ class Call:
             self._started = True
             self.gw.streams.add(self)
             down.begin(200, self._reply_headers(_SSE))
+            # The provider has read the input and something reaches the client: a crash from here on can be billed.
+            begun = self.progress(self.first_ns)
+            if begun is not None:
+                self.gw.journal.append(begun)
+                self.gw.tick.touch()
         if meter.error:
             self._break_off(meter, out)
         elif meter.done:

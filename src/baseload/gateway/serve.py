@@ -99,7 +99,14 @@ async def _main(loop: asyncio.AbstractEventLoop, settings: Settings) -> None:
         gateway.end_now()
         await drain
     hurried.cancel()
-    journal.close()
+    until = loop.time() + settings.limits.shutdown_s
+    while not journal.close():  # the disk refuses the last entries: they are all there is of these calls
+        log.error("the journal cannot be written (%s); trying again", journal.fault)
+        if loop.time() > until:
+            raise Refusal(
+                "The journal's last entries could not be written.", f"Look at the disk of {journal.directory}."
+            )
+        await asyncio.sleep(0.5)
     log.info("gateway %s has stopped", settings.id)
 
 

@@ -36,7 +36,7 @@ class Hold(Entry, tag=1, frozen=True):
 
 
 class Progress(Entry, tag=2, frozen=True):
-    """At most one a second for a live stream: what was relayed so far, so that a crash can bill what was delivered."""
+    """At a stream's first text and then at most once a second: what was relayed, so that a crash can bill for it."""
 
     call: str
     attempt: int
