@@ -8,6 +8,7 @@ import json
 import random
 import re
 from fractions import Fraction
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -76,7 +77,7 @@ def test_a_period_is_half_open_by_the_arrival_of_the_call(engine, tmp_path):
     found = bill(engine, s.ACME, s.T0, s.T0 + 10)
     assert [line.calls for line in found.lines] == [2]
     borders = [s.T0 - 5, s.T0, s.T0 + 10, s.T0 + 99]
-    parts = [bill(engine, s.ACME, start, end) for start, end in zip(borders, borders[1:], strict=False)]
+    parts = [bill(engine, s.ACME, start, end) for start, end in pairwise(borders)]
     assert sum(part.totals[0].nano for part in parts) == s.balances(engine)["receivable:1:USD"]
 
 
@@ -102,8 +103,8 @@ def test_nobody_is_billed_for_somebody_else_or_for_nothing(grid):
 def test_recompute_finds_an_amount_that_was_changed(grid):
     """Someone with the owner's rights takes the triggers away and changes the book."""
     engine, _ = grid
-    tamper(engine, "readings", "UPDATE readings SET charge_nano = charge_nano + 1 WHERE id = (SELECT min(id) FROM readings"
-           " WHERE state = 'settled' AND account = 1)")  # fmt: skip
+    which = "SELECT min(id) FROM readings WHERE state = 'settled' AND account = 1"
+    tamper(engine, "readings", f"UPDATE readings SET charge_nano = charge_nano + 1 WHERE id = ({which})")
     (found,) = recompute(engine, s.ACME, s.T0, s.T0 + s.HOUR)
     assert "computed" in found.say
     assert recompute(engine, s.ZENITH, s.T0, s.T0 + s.HOUR) == []

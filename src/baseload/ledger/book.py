@@ -12,7 +12,7 @@ A ledger account is made when it is first posted to, and has one currency for ev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -32,6 +32,7 @@ OF_ACCOUNT = ("receivable", "adjustment")  # the number in their code is an acco
 
 LedgerKey = tuple[str, int, str]  # (role, account or provider id, currency)
 Posting = tuple[int, int, int, int, str, int]  # transaction, line, debit, credit, currency, nano
+Moved = tuple[int, int, int, int]  # debit, credit, nano, how many postings
 
 
 def code_of(key: LedgerKey) -> str:
@@ -105,21 +106,19 @@ BALANCE_UPSERT = (
 
 
 def write_transactions(
-    connection: Connection, transactions: Sequence[tuple[Any, ...]], postings: Sequence[Posting]
+    connection: Connection,
+    transactions: Sequence[tuple[Any, ...]],
+    postings: Sequence[Posting],
+    moved: Iterable[Moved] | None = None,
 ) -> None:
-    """Postings, then the transactions that close over them, then the balances they move."""
+    """Postings, then the transactions that close over them, then the balances they move.
+
+    `moved`: the postings added up by their two sides, where the caller has them so already.
+    """
     insert_rows(connection, tables.postings, postings)
     insert_rows(connection, tables.transactions, transactions)
-    moved: dict[tuple[int, int], list[int]] = {}
-    for _, _, debit, credit, _, amount in postings:
-        sides = moved.get((debit, credit))
-        if sides is None:
-            moved[debit, credit] = [amount, 1]
-        else:
-            sides[0] += amount
-            sides[1] += 1
     balances: dict[int, list[int]] = {}
-    for (debit, credit), (amount, count) in moved.items():
+    for debit, credit, amount, count in moved if moved is not None else ((*one[2:4], one[5], 1) for one in postings):
         for account, signed in ((debit, amount), (credit, -amount)):
             entry = balances.setdefault(account, [0, 0])
             entry[0] += signed

@@ -66,9 +66,10 @@ def rate_reading(reading: Reading, basis: Basis, used: Mapping[str, int]) -> Rat
 
     Never raises: what cannot be rated says why, so that no reading stops the others.
     """
-    missing = _not_metered(reading)
-    if missing is not None:
-        return missing
+    if not reading.meters or "missing" in (reading.input_provenance, reading.output_provenance):
+        missing = _not_metered(reading)
+        if missing is not None:
+            return missing
     try:
         return _amounts(reading, basis, used)
     except (Unpriced, BadAmount) as refusal:

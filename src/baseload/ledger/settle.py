@@ -30,6 +30,7 @@ from baseload.gateway.journal.entries import AnyEntry, Carry, Hold, Reading, Ref
 from baseload.gateway.journal.reader import Position, Torn, log_torn, read_from
 from baseload.ledger.book import (
     LedgerAccounts,
+    Posting,
     insert_rows,
     last_id,
     reading_keys,
@@ -234,26 +235,35 @@ class Settler:
     def _write_money(self, connection: Connection, items: list[_Item], first: int) -> None:
         provider_of = self._prices.provider_of.get
         usage = Usage()
-        sides: dict[Place, tuple[int, ...]] = {}  # filled below, once all places are known
-        rated: list[tuple[int, Place, Reading, Rating]] = []
+        sums: dict[Place, list[int]] = {}  # cost, charge, readings
+        rated: list[tuple[int, Place, int, int, int]] = []  # reading, place, arrival, cost, charge
         for reading_id, (_, entry, used, rating) in enumerate(items, first):
             usage.add(entry, used, rating)
-            if rating.state == SETTLED:
-                place = (provider_of(entry.offer, 0), entry.account, rating.cost_currency, rating.charge_currency)
-                sides[place] = ()  # type: ignore[index]
-                rated.append((reading_id, place, entry, rating))  # type: ignore[arg-type]
-        ids = self._accounts.ids(connection, {key for place in sides for key in reading_keys(*place)})
-        for place in sides:
-            sides[place] = tuple(ids[key] for key in reading_keys(*place))
+            state, _, cost_nano, cost_currency, charge_nano, charge_currency, _ = rating
+            if state == SETTLED:
+                place: Any = (provider_of(entry.offer, 0), entry.account, cost_currency, charge_currency)
+                added = sums.get(place)
+                if added is None:
+                    added = sums[place] = [0, 0, 0]
+                added[0] += cost_nano or 0
+                added[1] += charge_nano or 0
+                added[2] += 1
+                rated.append((reading_id, place, entry.accepted_ns, cost_nano, charge_nano))  # type: ignore[arg-type]
+        ids = self._accounts.ids(connection, {key for place in sums for key in reading_keys(*place)})
+        sides = {place: tuple(ids[key] for key in reading_keys(*place)) for place in sums}
         transactions: list[tuple[Any, ...]] = []
-        postings: list[Any] = []
+        postings: list[Posting] = []
         next_id = last_id(connection, tables.transactions) + 1
-        for number, (reading_id, place, entry, rating) in enumerate(rated, next_id):
+        for number, (reading_id, place, at_ns, cost_nano, charge_nano) in enumerate(rated, next_id):
             cost, payable, receivable, revenue = sides[place]
-            postings.append((number, 1, cost, payable, rating.cost_currency, rating.cost_nano))
-            postings.append((number, 2, receivable, revenue, rating.charge_currency, rating.charge_nano))
-            transactions.append((number, "reading", entry.accepted_ns, reading_id, None, ""))
-        write_transactions(connection, transactions, postings)
+            postings.append((number, 1, cost, payable, place[2], cost_nano))
+            postings.append((number, 2, receivable, revenue, place[3], charge_nano))
+            transactions.append((number, "reading", at_ns, reading_id, None, ""))
+        moved = []
+        for place, (cost_nano, charge_nano, count) in sums.items():
+            cost, payable, receivable, revenue = sides[place]
+            moved += [(cost, payable, cost_nano, count), (receivable, revenue, charge_nano, count)]
+        write_transactions(connection, transactions, postings, moved)
         insert_rows(connection, tables.usage_hours, usage.rows(), USAGE_UPSERT)
 
     def _write_refusals(self, connection: Connection, gateway: str, batch: _Batch) -> None:
