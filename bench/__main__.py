@@ -77,7 +77,7 @@ def run(plan: Plan, names: list[str], *, quick: bool) -> Report:
                 _say(name)
                 try:
                     results.append(MEASURES[name](bench))
-                except Trouble as trouble:
+                except (Trouble, OSError) as trouble:
                     failures[name] = str(trouble)
             try:
                 remarks.append(rig.check_metered())

@@ -42,20 +42,28 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     judged: Spread
     judged_unit: str  # "x" = ratio to nginx of the same round, else a unit
     target: Target | None = None
+    doubt: str = ""  # why the figure decides nothing, "" = it does
 
     @property
     def met(self) -> bool | None:
-        return None if self.target is None else self.target.met(self.judged.median)
+        """None: there is no target, or the figure is in doubt."""
+        return None if self.target is None or self.doubt else self.target.met(self.judged.median)
 
 
 def ratio_row(
-    measure: str, title: str, unit: str, nginx: Sequence[float], ours: Sequence[float], target: Target | None = None
+    measure: str,
+    title: str,
+    unit: str,
+    nginx: Sequence[float],
+    ours: Sequence[float],
+    target: Target | None = None,
+    doubt: str = "",
 ) -> Row:
     """Judged by the ratio to nginx, round by round: what slows the machine down in a round slows both."""
     ratios = [mine / theirs for mine, theirs in zip(ours, nginx, strict=True)]
     return Row(
         measure=measure, title=title, unit=unit, nginx=Spread.of(nginx), ours=Spread.of(ours),
-        judged=Spread.of(ratios), judged_unit="x", target=target,
+        judged=Spread.of(ratios), judged_unit="x", target=target, doubt=doubt,
     )  # fmt: skip
 
 

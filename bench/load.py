@@ -33,9 +33,10 @@ def small(bench: Bench) -> Result:
         bench.capacity[name] = statistics.median(rounds.rate)
     what = "1 KB, 32 connections"
     cpu, rate = Target(2.2, stretch=2.0), Target(0.45, at_most=False, stretch=0.5)
+    doubt = "nginx had to wait for client and mock" if NGINX in _unsaturated(seen) else ""
     rows = [
         ratio_row("small", f"CPU a call, {what}", "us", theirs.cpu_us, ours.cpu_us, cpu),
-        ratio_row("small", f"calls a second, {what}", "/s", theirs.rate, ours.rate, rate),
+        ratio_row("small", f"calls a second, {what}", "/s", theirs.rate, ours.rate, rate, doubt),
     ]
     return Result(rows, [remark])
 
@@ -70,12 +71,17 @@ def _load(bench: Bench, name: str, body: int, connections: int, seconds: int) ->
     return seen, f"{name}: {_saturation(seen)}"
 
 
+def _unsaturated(seen: dict[str, _Loaded]) -> list[str]:
+    """Proxies whose throughput says more about client and mock than about them."""
+    return [name for name, rounds in seen.items() if statistics.median(rounds.full) < SATURATED]
+
+
 def _saturation(seen: dict[str, _Loaded]) -> str:
     parts = [
         f"{name} used {statistics.median(rounds.busy):.0%} of its core, {statistics.median(rounds.kernel):.0%} of that "
         "in the kernel"
         for name, rounds in seen.items()
     ]
-    idle = [name for name, rounds in seen.items() if statistics.median(rounds.full) < SATURATED]
+    idle = _unsaturated(seen)
     more = f" Client and mock, not the proxy, limited the throughput of {' and '.join(idle)}." if idle else ""
     return "; ".join(parts) + "." + more

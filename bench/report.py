@@ -41,13 +41,16 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{_number(row.ours.median)} {row.unit}",
         _judged(row.judged, row.judged_unit),
         _target(target, row.judged_unit) if target is not None else "",
-        "" if row.met is None else _verdict(row),
+        _verdict(row),
     )
 
 
 def _verdict(row: Row) -> str:
     target = row.target
-    assert target is not None
+    if target is None:
+        return ""
+    if row.doubt:
+        return f"undecided: {row.doubt}"
     if not row.met:
         return "no"
     if target.stretch is not None and Target(target.stretch, target.at_most).met(row.judged.median):

@@ -12,7 +12,6 @@ import time
 from bench.system import Trouble
 
 OPEN_AT_ONCE = 256  # a listener's queue has its limit
-PER_ADDRESS = 4096  # streams from one address of 127.0.0.0/8: one address alone would run out of ports
 _LAST = b"0\r\n\r\n"
 
 
@@ -85,21 +84,16 @@ class Streams:
         wanted = len(self.readers) + number
         while len(self.readers) < wanted:
             size = min(OPEN_AT_ONCE, wanted - len(self.readers))
-            made = [self._connect(loop, len(self.readers) + more) for more in range(size)]
-            for transport, reader in await asyncio.gather(*made):
-                del transport
-                self.readers.append(reader)
+            made = [loop.create_connection(self._reader, "127.0.0.1", self._port) for _ in range(size)]
+            self.readers.extend(reader for _, reader in await asyncio.gather(*made))
             while self.tally.begun < len(self.readers):
                 self.check()
                 if time.monotonic() > until:
                     raise Trouble(f"{self.tally.begun} of {wanted} streams began within {timeout_s:g} s")
                 await asyncio.sleep(0.002)
 
-    def _connect(self, loop: asyncio.AbstractEventLoop, number: int):  # type: ignore[no-untyped-def]
-        local = (f"127.0.1.{1 + number // PER_ADDRESS}", 0)
-        return loop.create_connection(
-            lambda: Reader(self._request, self.tally), "127.0.0.1", self._port, local_addr=local
-        )
+    def _reader(self) -> Reader:
+        return Reader(self._request, self.tally)
 
     async def ends(self, timeout_s: float) -> None:
         """Returns when every stream has ended."""
