@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import gc
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -218,8 +219,8 @@ class Settler:
         _write_holds(connection, gateway, batch)
         self._write_notes(connection, notes)
         done.readings, done.refusals = len(items), len(batch.refusals)
-        for *_, rating in items:
-            setattr(done, rating.state, getattr(done, rating.state) + 1)
+        for state, number in Counter(item.rating.state for item in items).items():
+            setattr(done, state, number)
         return done
 
     def _write_readings(self, connection: Connection, gateway: str, items: list[_Item]) -> int:
