@@ -3,9 +3,9 @@
     python -m bench.settlement [--calls 60000] [--rounds 3] [--limit 8000]
 
 A round settles its share of the calls into a new database. All in: reading and decoding the journal, rating, rows,
-triggers, foreign keys, commits with fsync. Beside it a baseline that knows nothing: the very same rows put into the same
-tables and indexes, without triggers and foreign keys, by bare `sqlite3` executemany, in as many transactions. The best
-round counts (a busy machine only ever makes one slower); every round is printed. Runs in under 20 seconds.
+triggers, foreign keys, commits with fsync. Beside it a baseline that knows nothing: the very same rows put into the
+same tables and indexes, without triggers and foreign keys, by bare `sqlite3` executemany, in as many transactions.
+The best round counts (a busy machine only ever makes one slower); every round is printed. Runs in under 20 seconds.
 """
 
 from __future__ import annotations
