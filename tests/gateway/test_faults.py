@@ -235,3 +235,20 @@ def test_lesson_01_every_started_attempt_ends_in_one_reading(stream: bool, tmp_p
             ]
             readings = home.wait_readings(len(faults))
     assert [reading.call for reading in readings] == calls
+
+
+def test_an_error_frame_is_replaced_wherever_the_network_cuts(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with start() as upstream:
+        home.offer(upstream.base_url)
+        with gateway(home) as running:
+            for size in (0, 1, 50, 190, 333, 700):
+                for crlf in (False, True):
+                    upstream.script(Fault(error_after=3, piece_bytes=size, crlf=crlf))
+                    reply = exchange(running, post("/v1/chat/completions", chat("m", "word " * 30, stream=True)))
+                    frames = [frame for frame in reply.body.replace(b"\r\n", b"\n").split(b"\n\n") if frame]
+                    assert all(frame.startswith(b"data: {") for frame in frames), reply.body
+                    last = json.loads(frames[-1][6:])
+                    assert last["error"]["type"] == "server_error"
+                    assert sum(b'"content"' in frame for frame in frames) >= 3
+                    assert reply.complete

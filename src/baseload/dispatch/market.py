@@ -4,6 +4,8 @@ In:     candidates (`merit.Candidate`), an instant, the expected tokens.
 Out:    the same winner as `merit.pick`, faster: the eligible offers with their rates are listed once and the list is
         used while nothing in it can change, that is until the next minute or price change, within one input band.
 
+Offers that another one beats at any length of input and output are left out of the list beforehand.
+
 Whoever changes what `why_not` answers (health, configuration) calls `refresh` or makes a new market.
 """
 
@@ -68,7 +70,7 @@ class Market(Generic[P]):
             pair = offer.rates(at_ns, input_tokens)
             if pair is not None:
                 rows.append((*pair, offer))
-        self._rows = rows
+        self._rows = _undominated(rows)
         minute = at_ns - at_ns % MINUTE_NS
         later = bisect_left(self._changes, at_ns + 1)
         self._from_ns = max(minute, self._changes[later - 1] if later else 0)
@@ -77,3 +79,17 @@ class Market(Generic[P]):
         band = bisect_left(self._edges, input_tokens)
         self._low = self._edges[band - 1] if band else -1
         self._high = self._edges[band] if band < len(self._edges) else 1 << 63
+
+
+def _undominated(rows: list[tuple[int, int, P]]) -> list[tuple[int, int, P]]:
+    """Without the offers that another one beats at any length: those can never win while these rates hold.
+
+    Rows come in the order of their ids; an earlier one wins a tie.
+    """
+    kept: list[tuple[int, int, P]] = []
+    for row in rows:
+        if any(other[0] <= row[0] and other[1] <= row[1] for other in kept):
+            continue
+        kept = [other for other in kept if not (row[0] <= other[0] and row[1] <= other[1] and row[:2] != other[:2])]
+        kept.append(row)
+    return kept

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _JSON = b"content-type: application/json\r\n"
 _SSE = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
+NO_FAILURES = ("", "filtered", "too_long")  # finish reasons of these classes are an answer that the client reads
 HOLD_S = 3600  # a hold that nobody settled releases itself
 
 
@@ -92,11 +93,16 @@ class Call:
         """What this call may cost the account: its input by size and all the output it may have, at today's band."""
         ask, offer = self.ask, self.offer
         input_tokens = int(self.request_bytes / offer.bytes_per_token) + 1
-        output_tokens = 0 if self.endpoint == "embeddings" else self.gw.output_bound(offer, ask)
         rates = (charge or cost).at(self.accepted_ns, input_tokens)
         if rates is None:  # the row prices no input of this length: settlement could not bill it either
             raise refusals.Unpriced(ask.model, f"{input_tokens} input tokens are beyond its price row")
-        nano = (rates[0] * input_tokens + rates[1] * output_tokens * max(ask.n, 1)) // MILLION + 1
+        if self.endpoint == "embeddings":
+            nano = rates[0] * input_tokens // MILLION + 1
+        else:
+            limit = offer.output_bound
+            if 0 < ask.max_output < limit:
+                limit = ask.max_output
+            nano = (rates[0] * input_tokens + rates[1] * limit * ask.n) // MILLION + 1
         if charge is None:
             nano += nano * self.key.tariff.margin_ppm // MILLION
         return nano
@@ -191,8 +197,9 @@ class Call:
     def _break_off(self, meter: StreamMeter, out: bytes) -> None:
         """The provider reports a failure inside its stream: the text before it is the client's, its words are not."""
         at = out.rfind(meter.error[:256])
-        if at > 0 and self.down is not None:
-            self.down.chunk(out[: max(out.rfind(b"\n\n", 0, at) + 2, out.rfind(b"\r\n\r\n", 0, at) + 4, 0)])
+        ends = (out.rfind(blank, 0, at) + len(blank) for blank in (b"\n\n", b"\r\n\r\n") if blank in out[:at])
+        if self.down is not None:
+            self.down.chunk(out[: max(ends, default=0)] if at >= 0 else b"")
         self._abandon(classify(self.offer.vendor, 200, b'{"error":%b}' % meter.error, {}))
 
     def on_end(self) -> None:
@@ -242,8 +249,12 @@ class Call:
             self._fail(Fault(kind="garbage", message="the reply is not the JSON that this protocol asks for"))
             return
         self.upstream_model = reply.model
-        outcome = "ok" if self.down is not None else "client_left"
-        self._settle(outcome, usages=reply.usages, tier=reply.service_tier, text_bytes=reply.text_bytes)
+        failure = vendor.finish.get(reply.finish_reasons[-1], "") if reply.finish_reasons else ""
+        outcome = "ok" if failure in NO_FAILURES else "upstream_error"
+        if self.down is None:
+            outcome = "client_left"
+        fault = failure if outcome == "upstream_error" else ""
+        self._settle(outcome, fault=fault, usages=reply.usages, tier=reply.service_tier, text_bytes=reply.text_bytes)
         down = self.down
         if down is None:
             self._finish()
@@ -278,7 +289,7 @@ class Call:
         """A finish reason can name a failure after 200 (DeepSeek, Zhipu, OpenRouter); a filter's or a length limit's
         word is the client's to read."""
         failure = self.offer.vendor.finish.get(meter.finish, "")
-        failed = failure not in ("", "filtered", "too_long")
+        failed = failure not in NO_FAILURES
         self._settle("upstream_error" if failed else "ok", fault=failure if failed else "")
 
     def _end_settled(self, rest: bytes = b"") -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("baseload.gateway")
 
 MILLION = 1_000_000
+OUTPUT_GUESS = 4096  # tokens held for a call that names no limit at a model whose limit is not known
 _AUTH_CACHE_MAX = 65_536
 _PATHS = {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
 
@@ -39,7 +40,6 @@ class Offer:
         "_price",
         "bytes_per_token",
         "changes",
-        "context_max",
         "edges",
         "endpoints",
         "heads",
@@ -48,7 +48,7 @@ class Offer:
         "model",
         "name",
         "name_bytes",
-        "output_max",
+        "output_bound",
         "pool",
         "prices",
         "provider",
@@ -72,8 +72,7 @@ class Offer:
         self.upstream_model = row.upstream_model
         self.endpoints = frozenset(row.endpoints)
         self.bytes_per_token = max(row.bytes_per_token, 0.5)
-        self.context_max = row.context_max
-        self.output_max = row.output_max
+        self.output_bound = row.output_max or row.context_max or OUTPUT_GUESS  # tokens one choice can have
         self.series: dict[str, Series] = {}  # of the metrics, by endpoint; filled by the calls
         self.pool: Pool | None = None  # set by the gateway at the first call
         self.trouble = ""  # why it cannot serve at all, "" = it can

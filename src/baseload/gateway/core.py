@@ -19,7 +19,7 @@ from baseload.dispatch import merit
 from baseload.dispatch.rates import RowRates
 from baseload.errors import Refusal
 from baseload.gateway.call import Call
-from baseload.gateway.catalog import Catalog, Key, Offer
+from baseload.gateway.catalog import OUTPUT_GUESS, Catalog, Key, Offer
 from baseload.gateway.downstream import Downstream
 from baseload.gateway.head import Head, text_of
 from baseload.gateway.http_text import date_line
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("baseload.gateway")
 
 PROGRESS_S = 1.0
-OUTPUT_GUESS = 4096  # tokens held for a call that names no limit at a model whose limit is not known
 
 
 class Gateway:
@@ -167,6 +166,8 @@ class Gateway:
         offer = self.catalog.markets[model, endpoint].pick(at_ns, input_tokens, output_tokens)
         if offer is None:
             raise self._why_none(offers, endpoint, model, at_ns, input_tokens, output_tokens)
+        if 0 < offer.vendor.choices_max < ask.n:
+            raise refusals.TooManyChoices(model, ask.n, offer.vendor.choices_max)
         cost = offer.price_at(at_ns)
         assert cost is not None
         return offer, cost, key.tariff.price_at(model, at_ns)
@@ -184,11 +185,6 @@ class Gateway:
             log.warning("no offer for %s: %s: %s", model, line.offer, line.why_not)
         return refusals.NoProvider(model)
 
-    def output_bound(self, offer: Offer, ask: Ask) -> int:
-        """The most output tokens one choice of this call can have."""
-        limit = offer.output_max or offer.context_max or OUTPUT_GUESS
-        return min(ask.max_output or limit, limit)
-
     def pool_of(self, offer: Offer) -> Pool:
         """By the provider's row itself: one whose address or limits changed gets new connections."""
         pool = offer.pool
@@ -196,7 +192,7 @@ class Gateway:
             row = offer.provider
             pool = self._pools.get(row)
             if pool is None:
-                pool = self._pools[row] = Pool(row, self.wheel, self.loop)
+                pool = self._pools[row] = Pool(row, self.wheel, self.loop, offer.vendor.keepalive_s)
             offer.pool = pool
         return pool
 

@@ -23,7 +23,6 @@ from baseload.gateway.wheel import FOREVER, GONE, Wheel
 if TYPE_CHECKING:
     from baseload.gateway.snapshot import ProviderRow
 
-IDLE_S = 55.0  # most servers close idle connections at 60 s or later; leaving first avoids the race
 WAITING_MAX = 4096  # calls waiting for a connection of one provider
 
 
@@ -164,11 +163,11 @@ class Upstream(asyncio.Protocol):
         if 100 <= status < 200:
             return
         head = self._head
-        end = head.find(b"\r\n\r\n")
+        end = head.find(b"\r\n\r\n") + 2
         while head.startswith((b"HTTP/1.1 1", b"HTTP/1.0 1")):  # interim replies (100, 103) that came before it
-            head = head[end + 4 :]
-            end = head.find(b"\r\n\r\n")
-        head = head[: end + 2]
+            head = head[end + 2 :]
+            end = head.find(b"\r\n\r\n") + 2
+        head = head[:end]
         low = head.lower()
         self._in_body = True
         self._head = b""
@@ -218,10 +217,11 @@ class Upstream(asyncio.Protocol):
 class Pool:
     """The connections of one provider. `want` answers by `on_connected` or `on_connect_failed`, now or later."""
 
-    def __init__(self, row: ProviderRow, wheel: Wheel, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, row: ProviderRow, wheel: Wheel, loop: asyncio.AbstractEventLoop, keepalive_s: float) -> None:
         self.row = row
         self.wheel = wheel
         self._loop = loop
+        self._keepalive_s = keepalive_s
         self._idle: list[Upstream] = []
         self._waiting: deque[Owner] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -264,7 +264,7 @@ class Pool:
         if self._waiting:
             self._waiting.popleft().on_connected(connection)
             return
-        connection.deadline = self.wheel.now + IDLE_S
+        connection.deadline = self.wheel.now + self._keepalive_s
         self._idle.append(connection)
 
     def lost(self, connection: Upstream) -> None:
@@ -309,7 +309,7 @@ class Pool:
         except OSError as error:
             self._failed(owner, "refused_connection", f"{row.name} is not reachable: {error.strerror or error}")
             return
-        connection.deadline = self.wheel.now + IDLE_S
+        connection.deadline = self.wheel.now + self._keepalive_s
         self.wheel.add(connection)
         owner.on_connected(connection)
 

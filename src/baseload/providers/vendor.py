@@ -77,6 +77,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     usage: UsageFacts = UsageFacts()
     abort: str = "unknown"  # does closing a stream stop the billing? "stops" | "continues" | "unknown"
     token_frames: bool = False  # a stream frame carries one token, so frames count tokens
+    choices_max: int = 0  # choices (and prompts) a call may ask for; more would be reported as one. 0 = no limit
+    keepalive_s: float = 55.0  # we leave an idle connection before the provider does: most close at 60 s or later
     silence_s: int = 0  # how long it may stay silent or send only comments before the answer; 0 = not known
     retry_headers: tuple[str, ...] = ()  # where it says when to come back, best first
     request_id_headers: tuple[str, ...] = ()

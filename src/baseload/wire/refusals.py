@@ -57,6 +57,19 @@ class EndpointNotServed(Refusal):
         )
 
 
+class TooManyChoices(Refusal):
+    """Some engines report usage for one choice only, whatever number they generate: that could not be billed."""
+
+    code, status = "too_many_choices", 400
+
+    def __init__(self, model: str, asked: int, limit: int) -> None:
+        super().__init__(
+            f"Model {_short(model)} serves {limit} choice or prompt a call; {asked} were asked for.",
+            "Send as many calls instead.",
+            param="n",
+        )
+
+
 class Unpriced(Refusal):
     code, status = "unpriced_model", 400
 
