@@ -33,8 +33,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 QUICK = Plan(
-    rounds=3, load_s=1, body_s=1, stream_s=0.8, stream_rounds=3, latency_s=0.4, half_s=0.6, idle_streams=2_000,
-    settlement_calls=20_000,
+    rounds=3, load_s=1, body_s=1, stream_s=0.8, stream_rounds=2, latency_s=0.3, half_s=0.5, idle_streams=2_000,
+    settlement_calls=12_000,
 )  # fmt: skip
 
 
