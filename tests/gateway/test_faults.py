@@ -81,16 +81,17 @@ def test_lesson_59_a_stream_that_breaks_ends_in_an_error_and_bills_what_was_deli
 
 
 def test_a_failure_instead_of_a_stream_is_an_http_error(tmp_path: Path) -> None:
+    error = b'data: {"error":{"code":429,"message":"Rate limited","metadata":{}}}\n\ndata: [DONE]\n\n'
     home = Home(tmp_path)
     with start("openrouter") as upstream:
         home.offer(upstream.base_url, dialect="openrouter")
         with gateway(home) as running:
-            upstream.script(Fault(error_after=0))
+            upstream.script(Fault(body=error, headers=(("content-type", "text/event-stream"),)))
             reply = exchange(running, post("/v1/chat/completions", chat(stream=True)))
             (reading,) = home.wait_readings(1)
-    assert reply.status >= 400
+    assert reply.status == 429, "no status was committed before the first body bytes were looked at"
     assert reply.json()["error"]["code"]
-    assert reading.outcome == "upstream_error"
+    assert (reading.outcome, reading.fault) == ("upstream_error", "rate_limited")
 
 
 SEEN = """
