@@ -84,7 +84,9 @@ class Offer:
         self._price: RowRates | None = None
         try:
             self.vendor: Vendor = vendor(provider.dialect)
-            self.id_headers = (*(name.encode() for name in self.vendor.request_id_headers), b"x-request-id")
+            self.id_headers = tuple(
+                dict.fromkeys([*(n.encode() for n in self.vendor.request_id_headers), b"x-request-id"])
+            )
             self._write_heads(vault)
         except Refusal as refusal:
             self.trouble = str(refusal)

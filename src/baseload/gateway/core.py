@@ -44,6 +44,12 @@ log = logging.getLogger("baseload.gateway")
 
 PROGRESS_S = 1.0
 
+_HEX = [f"{number:03x}" for number in range(4096)]
+
+
+def _fresh_prefix() -> str:
+    return f"call_{int(time.time()):08x}{os.urandom(5).hex()}"
+
 
 class Gateway:
     """Everything a connection or a call needs of its process. One thread, one loop, no lock."""
@@ -65,7 +71,7 @@ class Gateway:
         self.drains: set[Call] = set()
         self.started_ns = time.time_ns()
         self._pools: dict[ProviderRow, Pool] = {}
-        self._ids = f"call_{int(time.time()):08x}{os.urandom(5).hex()}"
+        self._ids = _fresh_prefix()
         self._counter = 0
         self._progress_at = 0.0
         self._look_again_at = 0.0
@@ -78,8 +84,10 @@ class Gateway:
 
     def new_id(self) -> str:
         """Unique over processes and restarts, ordered within a process."""
-        self._counter += 1
-        return f"{self._ids}{self._counter:07x}"
+        self._counter = number = self._counter + 1
+        if number >= 1 << 24:
+            self._ids, self._counter, number = _fresh_prefix(), 0, 0
+        return self._ids + _HEX[number >> 12] + _HEX[number & 4095]
 
     # -- connections
 

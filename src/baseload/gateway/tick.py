@@ -7,6 +7,8 @@ Out:    one `flush()`, then the sends in order. A send checks for itself that it
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import functools
 from collections.abc import Callable
 
 from baseload.gateway.journal.writer import JournalWriter
@@ -17,6 +19,7 @@ RETRY_S = 0.05
 class Tick:
     def __init__(self, loop: asyncio.AbstractEventLoop, journal: JournalWriter) -> None:
         self._loop = loop
+        self._call_soon = functools.partial(loop.call_soon, self._run, context=contextvars.copy_context())
         self._journal = journal
         self._waiting: list[Callable[[], None]] = []
         self._armed = False
@@ -26,13 +29,13 @@ class Tick:
         self._waiting.append(release)
         if not self._armed:
             self._armed = True
-            self._loop.call_soon(self._run)
+            self._call_soon()
 
     def touch(self) -> None:
         """Asks for a flush at the end of this turn without anything waiting for it."""
         if not self._armed:
             self._armed = True
-            self._loop.call_soon(self._run)
+            self._call_soon()
 
     def _run(self) -> None:
         self._armed = False

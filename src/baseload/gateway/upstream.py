@@ -43,12 +43,14 @@ class Upstream(asyncio.Protocol):
     __slots__ = (
         "_complete",
         "_head",
+        "_idle_s",
         "_in_body",
         "_keep",
         "_parser",
         "_paused",
         "_pieces",
         "_until_close",
+        "_wheel",
         "deadline",
         "fresh",
         "owner",
@@ -59,6 +61,8 @@ class Upstream(asyncio.Protocol):
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
+        self._wheel = pool.wheel
+        self._idle_s = pool.row.idle_timeout_s
         self.owner: Owner | None = None
         self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set by connection_made
         self.deadline = FOREVER
@@ -126,11 +130,13 @@ class Upstream(asyncio.Protocol):
             parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self._complete:
-                self._flush(owner)
+                if self._pieces:
+                    self._flush(owner)
                 self._fail(owner, "garbage", f"the reply is not valid HTTP: {error}")
                 return
             self._keep = False  # bytes after a complete reply: take the reply, drop the connection
-        self._flush(owner)
+        if self._pieces:
+            self._flush(owner)
         if self._complete and self.owner is owner:
             self._finish(owner)
 
@@ -174,7 +180,7 @@ class Upstream(asyncio.Protocol):
         self._until_close = (
             b"\r\ncontent-length:" not in low and b"\r\ntransfer-encoding:" not in low and status not in (204, 304)
         )
-        self.deadline = self.pool.wheel.now + self.pool.row.idle_timeout_s
+        self.deadline = self._wheel.now + self._idle_s
         if self.owner is not None:
             self.owner.on_reply_head(status, head, low)
 
@@ -191,11 +197,12 @@ class Upstream(asyncio.Protocol):
     # -- inside
 
     def _flush(self, owner: Owner) -> None:
-        if self._pieces:
-            pieces, self._pieces = self._pieces, []
-            if self.owner is owner:
-                self.deadline = self.pool.wheel.now + self.pool.row.idle_timeout_s
-                owner.on_piece(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        pieces = self._pieces
+        piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        if self.owner is owner:
+            self.deadline = self._wheel.now + self._idle_s
+            owner.on_piece(piece)
 
     def _finish(self, owner: Owner) -> None:
         self.owner = None
