@@ -120,11 +120,9 @@ class Call:
         if not self.sent_ns:
             self.sent_ns = gw.clock_ns()
         head = self.offer.heads[self.endpoint]
-        connection.send(
-            self,
-            b"%b%d\r\n\r\n%b" % (head, len(self._body), self._body),
-            gw.wheel.now + self.offer.provider.first_byte_timeout_s,
-        )
+        body = self._body
+        deadline = gw.wheel.now + self.offer.provider.first_byte_timeout_s
+        connection.send(self, b"%b%d\r\n\r\n" % (head, len(body)), body, deadline)
 
     def on_connect_failed(self, fault: ProviderFault) -> None:
         if not self.settled:

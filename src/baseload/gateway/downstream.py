@@ -23,6 +23,7 @@ from baseload.gateway.limits import Limits
 from baseload.gateway.wheel import FOREVER, GONE, Wheel
 
 PIPELINE_MAX = 256 * 1024
+PIECE_MIN = 4096
 LINGER_S = 2.0
 LINGER_BYTES = 4 * 1024 * 1024  # what is read and thrown away after a refusal, so that the client can read it
 
@@ -72,6 +73,7 @@ class Downstream(asyncio.Protocol):
         "_paused_reading",
         "_pending",
         "_service",
+        "_size",
         "_state",
         "_streaming",
         "accepted_ns",
@@ -93,7 +95,8 @@ class Downstream(asyncio.Protocol):
         self.accepted_ns = 0
         self._state = _HEAD
         self._pending = b""  # bytes of an unfinished head, or what came while a call was being served
-        self._body = bytearray()
+        self._body: list[bytes | bytearray] = []  # its pieces, joined once
+        self._size = 0  # of the pieces of a chunked body
         self._left = 0
         self._chunks: httptools.HttpRequestParser | None = None
         self._chunks_done = self._chunks_extra = False
@@ -238,13 +241,23 @@ class Downstream(asyncio.Protocol):
     def _on_sized_bytes(self, data: bytes) -> None:
         left = self._left
         if len(data) < left:
-            self._body += data
+            self._collect(data)
             self._left = left - len(data)
             self.deadline = min(self._service.wheel.now + self._service.limits.body_timeout_s, self._end_at)
             return
-        self._body += data[:left]
+        self._collect(data if len(data) == left else data[:left])
         self._pending = data[left:]
         self._serve_body()
+
+    def _collect(self, data: bytes) -> None:
+        """Large pieces are kept as they came and joined once; small ones are gathered, or objects would outweigh bytes."""
+        body = self._body
+        if len(data) >= PIECE_MIN:
+            body.append(data)
+        elif body and body[-1].__class__ is bytearray:
+            body[-1] += data
+        else:
+            body.append(bytearray(data))
 
     def _begin_chunked(self, head: Head, data: bytes) -> None:
         self._state = _CHUNKED
@@ -266,9 +279,9 @@ class Downstream(asyncio.Protocol):
                 self._bad(BadHead(400, f"The chunked body is not valid: {error}."))
                 return
             self._chunks_extra = True
-        if len(self._body) > service.limits.body_max:
+        if self._size > service.limits.body_max:
             self._keep = False
-            self._refuse(service.limits.too_large(len(self._body)))
+            self._refuse(service.limits.too_large(self._size))
             return
         if not self._chunks_done:
             self.deadline = min(service.wheel.now + service.limits.body_timeout_s, self._end_at)
@@ -284,14 +297,17 @@ class Downstream(asyncio.Protocol):
             self._chunks_extra = True
 
     def on_body(self, body: bytes) -> None:
-        if not self._chunks_done and len(self._body) <= self._service.limits.body_max:
-            self._body += body
+        if not self._chunks_done and self._size <= self._service.limits.body_max:
+            self._size += len(body)
+            self._collect(body)
 
     def on_message_complete(self) -> None:
         self._chunks_done = True
 
     def _serve_body(self) -> None:
-        body, self._body = bytes(self._body), bytearray()
+        body = b"".join(self._body)
+        self._body.clear()
+        self._size = 0
         self._chunks = None
         self._state = _BUSY
         self.deadline = FOREVER
@@ -390,7 +406,7 @@ class Downstream(asyncio.Protocol):
     def _linger(self) -> None:
         self._state = _LINGER
         self._pending = b""
-        self._body = bytearray()
+        self._body.clear()
         self._left = LINGER_BYTES
         self.deadline = self._service.wheel.now + LINGER_S
         if self._paused_reading:

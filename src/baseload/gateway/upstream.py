@@ -23,6 +23,7 @@ from baseload.gateway.wheel import FOREVER, GONE, Wheel
 if TYPE_CHECKING:
     from baseload.gateway.snapshot import ProviderRow
 
+COPY_MAX = 16 * 1024  # a copy of so many bytes costs less than a second buffer
 WAITING_MAX = 4096  # calls waiting for a connection of one provider
 
 
@@ -79,14 +80,17 @@ class Upstream(asyncio.Protocol):
 
     # -- the pool's side
 
-    def send(self, owner: Owner, data: bytes, deadline: float) -> None:
+    def send(self, owner: Owner, head: bytes, body: bytes, deadline: float) -> None:
         self.owner = owner
         self.deadline = deadline
         self.received = False
         self._head = b""
         self._in_body = self._complete = self._until_close = False
         self._parser = None
-        self.transport.write(data)
+        if len(body) < COPY_MAX:
+            self.transport.write(head + body)
+        else:
+            self.transport.writelines((head, body))
 
     def detach(self) -> None:
         """The owner is done before the reply is: the connection cannot be used again."""
