@@ -250,7 +250,7 @@ class Downstream(asyncio.Protocol):
         self._serve_body()
 
     def _collect(self, data: bytes) -> None:
-        """Large pieces are kept as they came and joined once; small ones are gathered, or objects would outweigh bytes."""
+        """Large pieces are kept as they came and joined once; small ones are gathered: objects outweigh their bytes."""
         body = self._body
         if len(data) >= PIECE_MIN:
             body.append(data)
