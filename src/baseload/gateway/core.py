@@ -62,11 +62,11 @@ class Gateway:
         self.journal = journal
         self.limits = limits
         self.wheel = Wheel(loop)
-        self.tick = Tick(loop, journal)
         self.metrics = Metrics()
         self.draining = False
         self.connections: set[Downstream] = set()
         self.calls: set[Call] = set()
+        self.tick = Tick(loop, journal, self.calls)
         self.streams: set[Call] = set()
         self.drains: set[Call] = set()
         self.started_ns = time.time_ns()
@@ -154,9 +154,10 @@ class Gateway:
             if not self.journal.accepting:
                 raise self.journal.refusal()
             call = Call(self, connection, key, endpoint, ask, offer)
+            connection.served = call  # before it begins: a call may be over when `begin` returns
             call.begin(members, len(body), cost, charge)
-            connection.served = call
         except Refusal as refusal:
+            connection.served = None
             self.refuse(connection, head, refusal, model=model)
 
     def _choose(
