@@ -9,6 +9,10 @@ from threading import Thread
 
 import pytest
 
+from baseload.cli.call import refusal_of
+from baseload.cli.exits import exit_code
+from baseload.wire.refusals import Unpriced
+
 LISTS = {
     ("accounts", "list"): "accounts",
     ("keys", "list"): "keys",
@@ -89,6 +93,12 @@ def test_exit_codes_say_what_kind_of_failure_it_was(control, words, code, say):
     assert say in done.err
     if code:
         assert done.out == ""
+
+
+def test_a_call_that_the_gateway_refuses_for_want_of_a_price_exits_5():
+    refused = Unpriced("m", "offer m@gpu")
+    envelope = json.dumps({"error": {"message": refused.say, "code": refused.code}}).encode()
+    assert exit_code(refusal_of(refused.status, envelope)) == 5
 
 
 def test_from_elsewhere_with_url_and_token(control, tmp_path):
@@ -177,6 +187,12 @@ def test_providers_test_makes_a_real_call_and_names_the_failure(control, vendor)
     bad = run("providers", "test", "bad", "--json")
     assert (bad.code, bad.json["test"]["fault"], bad.json["test"]["status"]) == (6, "bad_key", 401)
     assert "sk-wrong" not in bad.out + bad.err
+    assert "baseload providers key bad" in run(*add, "--name", "bad", stdin="sk-right").err
+    stored = run("providers", "key", "bad", "--json", stdin="sk-right")
+    assert (stored.code, stored.json["provider"]["credential"]) == (0, "stored")
+    assert run("providers", "test", "bad").code == 0
+    assert run("providers", "key", "bad", stdin="\n").code == 2
+    assert run("providers", "key", "nobody", stdin="sk-right").code == 3
     assert run("providers", "test", "gone", "--json").json["test"]["fault"] == "refused_connection"
 
 
@@ -195,6 +211,32 @@ def test_an_offer_without_a_price_is_found_by_the_check(control):
     )
     assert priced.json["offer"]["price"] == {"currency": "CNY", "input": "0.05", "output": "0.2"}
     assert run("offers", "add", "wrong", "gpu9", "--price-input", "cheap").code == 1
+
+
+def test_an_offer_made_without_a_price_is_given_one_as_the_check_says(control):
+    run = control.cli
+    added = run(
+        "providers",
+        "add",
+        "vllm",
+        "--name",
+        "gpu7",
+        "--base-url",
+        "http://127.0.0.1:9/v1",
+        "--models",
+        "m7",
+        "--no-key",
+    )
+    assert "baseload offers add m7 gpu7 --price-input" in added.err
+    found = [row for row in run("prices", "check", "--json").json["findings"] if row["offer"] == "m7@gpu7"]
+    words = found[0]["fix"].partition(" (")[0].split()[1:]
+    priced = run(*words, "--json")
+    assert priced.code == 0, priced.err
+    assert priced.json["offer"]["price"] == {"currency": "USD", "input": "0.05", "output": "0.20"}
+    assert priced.json["offer"]["endpoints"] == ["chat", "completions"]
+    assert "m7@gpu7" not in run("prices", "check").out
+    again = run(*words)
+    assert (again.code, "baseload.toml" in again.err) == (1, True)
 
 
 def test_apply_diff_shows_and_exits_8_then_the_file_is_taken_up(control):
@@ -239,6 +281,25 @@ def test_help_shows_examples_for_every_command(cli):
         ("bill",),
     ):
         assert "Example" in cli(*words, "--help").out, words
+
+
+def test_help_explains_every_parameter():
+    from baseload.cli.app import build
+
+    def commands(app):
+        yield app
+        for name in app:
+            if not name.startswith("-"):
+                yield from commands(app[name])
+
+    silent = [
+        f"{' '.join(app.name)} {argument.name}"
+        for app in commands(build())
+        if app.default_command
+        for argument in app.assemble_argument_collection(parse_docstring=True)
+        if argument.show and not argument.children and not argument.parameter.help
+    ]
+    assert silent == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -187,3 +187,6 @@ def test_errors_of_the_logs_are_shown_with_their_lines_and_without_tracebacks(tm
         file.write("!\n")
     assert echo.news() == ["a: two!"]
     assert echo.news() == []
+    with log.open("a") as file:
+        file.write("2026-11-24 23:20:20,000 ERROR a: one\n" * 5)
+    assert echo.news() == []  # said within this minute

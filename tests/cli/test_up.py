@@ -170,7 +170,7 @@ def test_from_nothing_to_a_first_call_and_back_to_nothing(cli, provider, started
     # a second start finds all as it was, and shows no secret again
     again, facts_again = started("--gateways", "2")
     assert (facts_again["key"], facts_again["admin_token"]) == (None, None)
-    assert "$BASELOAD_API_KEY" in facts_again["curl"]
+    assert f"$(cat {cli.home}/cli.key)" in facts_again["curl"]  # can be pasted all the same
     assert set(children(cli.home)) == {"control", "g0", "g1"}  # several gateways share one port
     assert {path.name for path in (cli.home / "journal").iterdir()} == {"g0", "g1"}
     assert all(cli("call", "words", "Salut").code == 0 for _ in range(3))

@@ -129,6 +129,10 @@ def test_an_offer_at_nobodys_provider_is_refused_and_nothing_is_half_applied(con
         config.apply(context, "file")
     assert [row["name"] for row in accounts.list_accounts(context)] == ["default"]
     assert not context.state.config_ok
+    (finding,) = context.state.config_findings
+    assert (finding["line"], finding["field"]) == (5, "offers[1].provider")
+    with pytest.raises(Refusal, match=r"baseload\.toml:5: offers\[1\]\.provider"):
+        config.diff(context)
 
 
 def test_an_offer_of_the_file_at_a_provider_made_by_command_takes_its_catalogue_price(context):

@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+from tests.vendors.tls import authority
 
 from baseload.control.config import Config, ConfigWrong, load, parse
 from baseload.control.desired import EngineOptions, resolve
@@ -161,9 +162,35 @@ def test_prices_of_ones_own_contract_replace_the_list(tmp_path):
 
 def test_relative_paths_start_from_the_files_folder(tmp_path):
     text = '[[providers]]\nname = "gpu"\nfrom = "vllm"\ncredential = "file:key.txt"\nca_file = "ca.pem"\n'
+    (tmp_path / "ca.pem").write_bytes(authority()[0].read_bytes())
     provider = resolve(parse(text), tmp_path / "baseload.toml", EngineOptions(0)).providers["gpu"]
     assert provider["credential"] == f"file:{tmp_path}/key.txt"
     assert provider["extra"]["ca_file"] == f"{tmp_path}/ca.pem"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no certificate"])
+def test_a_trust_root_that_no_gateway_could_load_is_refused_with_its_line(tmp_path, content):
+    if content is not None:
+        (tmp_path / "ca.pem").write_bytes(content)
+    file = tmp_path / "baseload.toml"
+    file.write_text('[[providers]]\nname = "gpu"\nfrom = "vllm"\nbase_url = "https://gpu/v1"\nca_file = "ca.pem"\n')
+    with pytest.raises(ConfigWrong, match="cannot be used as a trust root") as wrong:
+        resolve(load(file), file, EngineOptions(0))
+    assert [(finding.line, finding.field) for finding in wrong.value.findings] == [(5, "providers[1].ca_file")]
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path):
+    file = tmp_path / "baseload.toml"
+    file.write_bytes(b'\xef\xbb\xbf[engine]\nmodel = "caf\xc3\xa9"\n')
+    assert [finding.line for finding in _refused(file)] == [2]
+    file.write_bytes(b'\xef\xbb\xbf[engine]\nmodel = "cafe"\n')
+    assert load(file).engine.model == "cafe"
+
+
+def _refused(file):
+    with pytest.raises(ConfigWrong) as wrong:
+        load(file)
+    return wrong.value.findings
 
 
 def test_the_example_is_a_right_file_as_it_is_and_with_everything_switched_on(tmp_path):

@@ -185,6 +185,22 @@ def test_a_home_that_others_can_open_is_refused(home):
         Home.at(home).make()
 
 
+def test_a_home_that_cannot_be_made_or_written_is_refused_without_a_traceback(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(Refusal, match="cannot be made") as refused:
+            Home.at(path).make()
+        assert "--home" in refused.value.fix
+    (tmp_path / "blocked").mkdir(mode=0o700)
+    (tmp_path / "blocked" / "journal").write_text("")
+    with pytest.raises(Refusal, match="cannot be written"):
+        Home.at(tmp_path / "blocked").make()
+
+
+def test_commands_we_suggest_can_be_pasted_whatever_the_path(tmp_path):
+    assert Home.at(tmp_path / "my grid").option == f" --home '{tmp_path}/my grid'"
+
+
 def test_a_path_too_long_for_a_socket_is_refused_with_the_remedy(tmp_path):
     with pytest.raises(Refusal, match="shorter --home"):
         Home.at(tmp_path / ("x" * 120)).make()

@@ -106,6 +106,20 @@ def test_lag_is_told_in_seconds(context):
     assert health.lag_s(context, now) < 60
 
 
+def test_doctor_says_when_the_journal_ends_before_what_was_settled(context):
+    folder = context.home.journal / "g0"
+    folder.mkdir()
+    (folder / "0000000004.seg").touch()
+    context.state.journals["g0"] = {"settled_to": "4:42", "more": False}
+
+    def settlement() -> str:
+        return {check["check"]: check["state"] for check in health.doctor(context)}["settlement"]
+
+    assert settlement() == "ok"
+    (folder / "0000000004.seg").rename(folder / "0000000001.seg")  # a restored database beside a new journal
+    assert settlement() == "wrong"
+
+
 def test_journals_are_the_folders_of_gateways(context):
     assert journals(context.home.journal / "nowhere") == []
     (context.home.journal / "g3").mkdir()

@@ -49,5 +49,10 @@ def show(name: str, *, common: Common = COMMON) -> None:
     """Show one account.
 
     Example: baseload accounts show default
+
+    Parameters
+    ----------
+    name
+        The account.
     """
     print_record(common.client().get(f"/api/accounts/{segment(name)}")["account"], as_json=common.json, name="account")

@@ -51,6 +51,9 @@ class Client:
     def post(self, path: str, body: Any = None) -> Any:
         return self._ask("POST", path, body={} if body is None else body)
 
+    def put(self, path: str, body: Any) -> Any:
+        return self._ask("PUT", path, body=body)
+
     def delete(self, path: str) -> Any:
         return self._ask("DELETE", path)
 
@@ -79,6 +82,13 @@ class Client:
         except TimeoutError as error:
             raise Unreachable(
                 f"The control plane at {self.where} did not answer in time.", "baseload doctor"
+            ) from error
+        except PermissionError as error:
+            raise Refusal(
+                f"{self.where} may not be opened by you.",
+                "Run as the home's owner, or use --url and a token.",
+                code="home_closed",
+                status=403,
             ) from error
         except BrokenPipeError:
             raise  # ours: the reader of stdout has gone

@@ -34,6 +34,11 @@ def install(shell: Shell | None = None) -> None:
     """Write the completion script where your shell looks for it.
 
     Example: baseload completion install zsh
+
+    Parameters
+    ----------
+    shell
+        Which shell; default: the one you are in.
     """
     from baseload.cli.app import build
 

@@ -5,6 +5,8 @@ A check is {check, state, say, fix}; state is "ok", "wrong" or "not running".
 
 from __future__ import annotations
 
+import os
+import shlex
 import shutil
 import stat
 from typing import Any
@@ -22,8 +24,10 @@ DISK_LEAST_BYTES = 512 * 2**20  # below this a busy journal could fill the disk 
 
 def examine(home: Home) -> list[dict[str, Any]]:
     """Every check, in the order a person would look."""
-    if not home.path.is_dir():
+    if not os.path.exists(home.path):
         return [_wrong("home", f"{home.path} does not exist.", f"baseload up{home.option}")]
+    if not os.path.isdir(home.path):
+        return [_wrong("home", f"{home.path} is not a folder.", "Choose another one with --home (or BASELOAD_HOME).")]
     running = runfile.read(home)
     checks = [_home(home), _secret(home), _disk(home), _config(home)]
     checks += _ports(home, running)
@@ -40,7 +44,9 @@ def _wrong(check: str, say: str, fix: str) -> dict[str, Any]:
 
 def _home(home: Home) -> dict[str, Any]:
     if exposure := home.exposure():
-        return _wrong("home", f"{home.path} {exposure}.", f"chmod 700 {home.path}")
+        return _wrong("home", f"{home.path} {exposure}.", home.closing)
+    if not os.access(home.path, os.W_OK | os.X_OK):
+        return _wrong("home", f"{home.path} cannot be written.", f"chmod 700 {shlex.quote(str(home.path))}")
     return _ok("home", f"{home.path} is yours alone.")
 
 
@@ -56,7 +62,9 @@ def _secret(home: Home) -> dict[str, Any]:
                 "Restore it from a backup.",
             )
         return _ok("secret", "Not made yet; the first start makes it.")
-    except (OSError, ValueError):
+    except OSError as error:
+        return _wrong("secret", f"{home.secret} cannot be read ({error.strerror}).", f"ls -l {home.secret}")
+    except ValueError:
         return _wrong("secret", f"{home.secret} cannot be read as 64 hex digits.", "Restore it from a backup.")
     if mode & 0o077:
         return _wrong("secret", f"{home.secret} may be read by others (mode {mode:04o}).", f"chmod 600 {home.secret}")

@@ -6,11 +6,13 @@ In:    log files that grow. Out: the error lines that came since the last look, 
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 _RECORD = re.compile(r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}\S* (\w+) (.*)")
 FOLLOW_LINES_MAX = 12  # of one record: a finding a line is worth reading, a whole traceback is not
 READ_BYTES_MAX = 64 * 1024
+REPEAT_S = 60.0
 
 
 def errors_in(text: str) -> list[str]:
@@ -35,9 +37,10 @@ class Echo:
 
     def __init__(self, log: Path) -> None:
         self._log, self._at = log, 0
+        self._said: dict[str, float] = {}
 
     def news(self) -> list[str]:
-        """Error lines since the last call; a flood is cut to its newest 64 KB."""
+        """Error lines since the last call, the same one once a minute; a flood is cut to its newest 64 KB."""
         try:
             size = self._log.stat().st_size
             if size == self._at:
@@ -49,4 +52,12 @@ class Echo:
             return []
         whole, newline, _ = data.rpartition(b"\n")
         self._at = max(self._at, size - READ_BYTES_MAX) + len(whole) + len(newline)
-        return errors_in(whole.decode("utf-8", "replace"))
+        return [line for line in errors_in(whole.decode("utf-8", "replace")) if self._is_new(line)]
+
+    def _is_new(self, line: str) -> bool:
+        """What is tried again five times a second must not bury what a person wants to read."""
+        now = time.monotonic()
+        if now - self._said.get(line, -REPEAT_S) < REPEAT_S:
+            return False
+        self._said = {old: at for old, at in self._said.items() if now - at < REPEAT_S} | {line: now}
+        return True

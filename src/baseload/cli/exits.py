@@ -19,8 +19,7 @@ INTERRUPTED = 130
 
 _BY_STATUS = {401: AUTH, 402: REFUSED, 403: AUTH, 404: NOT_FOUND, 502: UPSTREAM, 503: UPSTREAM, 504: UPSTREAM}
 _BY_CODE = {
-    "unpriced": REFUSED,
-    "price_unknown": REFUSED,
+    "unpriced_model": REFUSED,
     "usage": USAGE,
     "unreachable": UNREACHABLE,
     "not_running": UNREACHABLE,

@@ -20,17 +20,18 @@ COLUMNS = ("action", "kind", "name", "detail")
 
 
 @app.default
-def init(*, write: Annotated[bool, Parameter(negative="")] = False, local: Local = LOCAL) -> None:
+def init(
+    *,
+    write: Annotated[
+        bool, Parameter(negative="", help="Write HOME/baseload.toml; a file that is there is never replaced.")
+    ] = False,
+    local: Local = LOCAL,
+) -> None:
     """Print a commented example of baseload.toml; with --write put it into the home.
 
     Examples:
       baseload init
       baseload init --write --home ./grid
-
-    Parameters
-    ----------
-    write
-        Write HOME/baseload.toml; a file that is there is never replaced.
     """
     example = resources.files("baseload.control").joinpath("example.toml").read_text()
     if not write:
@@ -49,17 +50,18 @@ def init(*, write: Annotated[bool, Parameter(negative="")] = False, local: Local
 
 
 @apply_app.default
-def apply(*, diff: Annotated[bool, Parameter(negative="")] = False, common: Common = COMMON) -> int:
+def apply(
+    *,
+    diff: Annotated[
+        bool, Parameter(negative="", help="Only show what would change; exit 8 when something would.")
+    ] = False,
+    common: Common = COMMON,
+) -> int:
     """Apply baseload.toml to the database now. A running control plane does it by itself when the file changes.
 
     Examples:
       baseload apply --diff
       baseload apply
-
-    Parameters
-    ----------
-    diff
-        Only show what would change; exit 8 when something would.
     """
     path = "/api/config/diff" if diff else "/api/config/apply"
     changes = common.client().post(path)["changes"]

@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shlex
+import shutil
 import socket
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from baseload.cli import runfile
@@ -25,7 +28,8 @@ from baseload.errors import Refusal
 CONTROL_READY_S = 60.0  # a migration of a large database may take its time
 GATEWAY_READY_S = 30.0
 ENGINE_READY_S = 180.0  # a large model of one's own on a slow disk
-DRAIN_S = 30.0
+DRAIN_S = 30.0  # a gateway's calls may run on so long, and settlement as long after them
+ENDING_S = 5.0  # then a gateway ends what is left, each call with an error and a reading
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,15 @@ def free_port(host: str, port: int, who: str, option: str) -> int:
             return int(probe.getsockname()[1])
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
+        say = f"The {who} cannot listen on {host}:{port} ({reason})."
+        if not 0 <= port <= 65535:
+            raise Refusal(say, f"A port is 1 to 65535; {option} 0 chooses a free one.", code="usage") from error
+        if getattr(error, "errno", None) != errno.EADDRINUSE:
+            low = getattr(error, "errno", None) == errno.EACCES
+            fix = "Ports below 1024 are the administrator's." if low else "Give an address of this machine to --host."
+            raise Refusal(say, fix, code="usage") from error
         raise Refusal(
-            f"The {who} cannot listen on {host}:{port} ({reason}).",
+            say,
             f"See who has it: ss -ltnp 'sport = :{port}', or let one be chosen: baseload up {option} 0",
             code="port_taken",
             status=409,
@@ -105,7 +116,7 @@ class Stack:
             self.engine = engine
             self.supervisor.start(engine)
         for number in range(self.plan.gateways):
-            child = self._child(f"g{number}", self._gateway_command(number), stop_s=DRAIN_S)
+            child = self._child(f"g{number}", self._gateway_command(number), stop_s=DRAIN_S + ENDING_S)
             self.gateways.append(child)
             self.supervisor.start(child)
         self._await(self._gateways_ready, GATEWAY_READY_S, *self.gateways)
@@ -169,12 +180,18 @@ class Stack:
                 f"  admin token   {self._secrets['admin_token']}",
                 "                Both are shown once: keep them now.",
             ]
-        lines += ["", f"  A new key:    baseload keys create{self.home.option}", ""]
+        lines += ["", f"  A new key:    {self._command()} keys create{self.home.option}", ""]
         if self._model:
             lines += ["A first call:", "", f"  {self._curl()}", ""]
         else:
-            lines += [f"No model is offered yet. Add a vendor: baseload providers add deepseek{self.home.option}", ""]
+            add = f"{self._command()} providers add deepseek{self.home.option}"
+            lines += [f"No model is offered yet. Add a vendor: {add}", ""]
         return "\n".join([*lines, "Ctrl-C stops it."])
+
+    def _command(self) -> str:
+        """`baseload`, or its whole path where the shell would not find it (`make up` activates nothing)."""
+        own = Path(sys.executable).with_name("baseload")
+        return "baseload" if shutil.which("baseload") or not own.exists() else shlex.quote(str(own))
 
     def forget_secrets(self) -> None:
         """Removes the first start's secrets once they were shown."""
@@ -200,11 +217,16 @@ class Stack:
         body = json.dumps(
             {"model": self._model, "messages": [{"role": "user", "content": "Say hello in one sentence."}]}
         )
-        key = self._secrets.get("key") or "$BASELOAD_API_KEY"
+        key = self._secrets.get("key") or self._kept_key()
         return (
             f'curl -s {self.plan.base}/v1/chat/completions -H "Authorization: Bearer {key}" '
             f'-H "Content-Type: application/json" -d {shlex.quote(body)}'
         )
+
+    def _kept_key(self) -> str:
+        """What a shell reads the key from: the first start's, kept for `baseload call`, or a variable of the person."""
+        path = shlex.quote(str(self.home.cli_key))
+        return f"$(cat {path})" if self.home.cli_key.exists() else "$BASELOAD_API_KEY"
 
     def _await(self, ready: Callable[[], bool], limit_s: float, *children: Child) -> None:
         why = self.supervisor.wait_until(ready, limit_s, children)
@@ -233,8 +255,6 @@ class Stack:
         return words + (["--reuse-port"] if self.plan.gateways > 1 else [])
 
     def _engine_child(self) -> Child | None:
-        from pathlib import Path
-
         from baseload.engines import cards
 
         wanted = Client.local(self.home).get("/api/engine")["engine"]

@@ -11,6 +11,7 @@ from baseload.cli import exits
 from baseload.cli.client import segment
 from baseload.cli.common import COMMON, Common, read_secret
 from baseload.cli.output import print_json, print_record, print_rows
+from baseload.errors import Refusal
 
 app = App(name="providers", help="Where tokens come from: vendors by name, or any server that speaks a known protocol.")
 COLUMNS = ("name", "kind", "dialect", "base_url", "credential", "offers", "declared", "disabled")
@@ -18,17 +19,16 @@ BRIEF = ("name", "dialect", "base_url", "credential", "offers", "disabled")
 
 
 @app.command(name="list")
-def list_(*, catalogue: Annotated[bool, Parameter(negative="")] = False, common: Common = COMMON) -> None:
+def list_(
+    *,
+    catalogue: Annotated[bool, Parameter(negative="", help="List what can be added by name instead.")] = False,
+    common: Common = COMMON,
+) -> None:
     """List providers.
 
     Examples:
       baseload providers list
       baseload providers list --catalogue
-
-    Parameters
-    ----------
-    catalogue
-        List what can be added by name instead.
     """
     if catalogue:
         rows = common.client().get("/api/catalogue")["vendors"]
@@ -82,8 +82,9 @@ def add(
     """
     key = "" if no_key else read_secret(f"API key of {vendor}", key_env, key_file)
     if not key and not no_key:
-        exits.complain("No key was given.", "Give it on stdin, by --key-env or --key-file, or say --no-key.")
-        raise SystemExit(exits.USAGE)
+        raise Refusal(
+            "No key was given.", "Give it on stdin, by --key-env or --key-file, or say --no-key.", code="usage"
+        )
     body = {
         "vendor": vendor,
         "name": name,
@@ -98,6 +99,36 @@ def add(
         return
     print_record(added["provider"], as_json=False, name="provider")
     exits.note(f"{len(added['offers'])} offers added. Try it: baseload providers test {added['provider']['name']}")
+    for offer in added["offers"]:
+        if not offer["price"]:
+            exits.note(
+                f"{offer['name']} has no price yet, so its calls are refused. Give it one: "
+                f"baseload offers add {offer['model']} {offer['provider']} --price-input 0.05 --price-output 0.20"
+            )
+
+
+@app.command
+def key(name: str, *, key_env: str | None = None, key_file: Path | None = None, common: Common = COMMON) -> None:
+    """Store a key for a provider that is there, encrypted, in place of the one it had.
+
+    The key is read from stdin (hidden on a terminal), --key-env or --key-file.
+
+    Example: baseload providers key deepseek
+
+    Parameters
+    ----------
+    name
+        The provider.
+    key_env
+        Environment variable that holds the key.
+    key_file
+        File that holds the key.
+    """
+    secret = read_secret(f"API key of {name}", key_env, key_file)
+    if not secret:
+        raise Refusal("No key was given.", "Give it on stdin, by --key-env or --key-file.", code="usage")
+    provider = common.client().put(f"/api/providers/{segment(name)}/key", {"key": secret})["provider"]
+    print_record(provider, as_json=common.json, name="provider")
 
 
 @app.command(name="test")

@@ -25,7 +25,7 @@ app = App(name="up")
 down_app = App(name="down")
 
 LEFTOVERS_S = 40.0
-DOWN_WAIT_S = 75.0  # gateways may drain for 30 s, settlement for as long, and the engine for 10 s
+DOWN_WAIT_S = 85.0  # gateways may take 35 s, settlement 30 s and the engine 10 s
 
 
 @app.default

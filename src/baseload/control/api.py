@@ -68,6 +68,10 @@ class NewOffer(Body):
     context_max: int = Field(default=0, ge=0)
 
 
+class NewProviderKey(Body):
+    key: str
+
+
 class Probe(Body):
     model: str = ""
 
@@ -130,6 +134,11 @@ def list_providers(ctx: Ctx) -> Json:
 @router.post("/providers", status_code=201)
 def add_provider(ctx: Ctx, actor: Actor, body: NewProvider) -> Json:
     return providers.add(ctx, actor, **body.model_dump())
+
+
+@router.put("/providers/{name}/key")
+def store_provider_key(ctx: Ctx, actor: Actor, name: str, body: NewProviderKey) -> Json:
+    return {"provider": providers.store_key(ctx, actor, name, key=body.key)}
 
 
 @router.post("/providers/{name}/test")

@@ -107,6 +107,7 @@ def _complete_offers(desired: Desired, connection: Connection) -> None:
                 f"Declare it under [[providers]], or: baseload providers add {offer['provider']}",
                 code="provider_unknown",
                 status=422,
+                param=name,
             )
         if offer["extra"]["price"] == "catalogue" and not offer["prices"]:
             offer["prices"] = books.catalogue_rows(row.dialect, offer["upstream_model"], row.extra.get("scope", ""), [])

@@ -130,7 +130,7 @@ class ConfigWrong(Refusal):
 def load(path: Path) -> Config:
     """Reads and checks the file; without a file, the defaults (an embedded engine, nothing else)."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
     except FileNotFoundError:
         return Config()
     except (OSError, UnicodeDecodeError) as error:

@@ -5,6 +5,7 @@ In:    `Config`, the catalogue, price files on disk. Out: `Desired`, or ConfigWr
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def resolve(config: Config, path: Path, engine: EngineOptions) -> Desired:
             "currency": account.currency,
         }
     if faults:
-        text = path.read_text() if path.exists() else ""
+        text = path.read_text(encoding="utf-8-sig") if path.exists() else ""
         raise ConfigWrong([Finding(str(path), lines.locate(text, at), dotted(at), say, fix) for at, say, fix in faults])
     return desired
 
@@ -151,7 +152,17 @@ def _public_url(vendor: Vendor, scope: str) -> str:
 
 
 def _provider(conf: ProviderConf, folder: Path, desired: Desired) -> None:
-    desired.providers[conf.name] = provider_values(conf, folder)
+    values = desired.providers[conf.name] = provider_values(conf, folder)
+    if roots := values["extra"]["ca_file"]:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(roots)
+        except OSError as error:  # ssl.SSLError is one
+            raise Refusal(
+                f"{roots} cannot be used as a trust root ({error.strerror or error}).",
+                "Give the path of a file with certificates in PEM, which gateways can read.",
+                code="ca_file_wrong",
+                param="ca_file",
+            ) from error
 
 
 def _offer(conf: OfferConf, local: list[PriceRow], desired: Desired) -> None:

@@ -7,6 +7,7 @@ A home is one folder, mode 0700: what is in it belongs to one person. `baseload.
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ class Home:
     @property
     def option(self) -> str:
         """` --home DIR` for commands we suggest, "" for the standard home."""
-        return "" if self == Home.standard() else f" --home {self.path}"
+        return "" if self == Home.standard() else f" --home {shlex.quote(str(self.path))}"
 
     @property
     def config(self) -> Path:
@@ -88,19 +89,38 @@ class Home:
 
     def make(self) -> None:
         """Creates the folders with mode 0700; refuses a home that others could read or that belongs to someone else."""
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unusable("cannot be made", error) from error
         if found := self.exposure():
-            raise Refusal(
-                f"The home {self.path} {found}.", f"Run: chmod 700 {self.path}", code="home_exposed", status=403
-            )
+            raise Refusal(f"The home {self.path} {found}.", self.closing, code="home_exposed", status=403)
         if len(os.fsencode(self.socket)) > SOCKET_PATH_MAX:
             raise Refusal(
                 f"The home's path is too long for a socket: {self.socket} exceeds {SOCKET_PATH_MAX} bytes.",
                 "Choose a shorter --home (or BASELOAD_HOME).",
                 code="home_path_too_long",
             )
-        for folder in (self.journal, self.logs):
-            folder.mkdir(mode=0o700, exist_ok=True)
+        try:
+            for folder in (self.journal, self.logs):
+                folder.mkdir(mode=0o700, exist_ok=True)
+            os.close(os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise self._unusable("cannot be written", error) from error
+
+    def _unusable(self, what: str, error: OSError) -> Refusal:
+        return Refusal(
+            f"The home {self.path} {what} ({error.strerror}).",
+            "Choose a folder you can write to with --home (or BASELOAD_HOME).",
+            code="home_unusable",
+        )
+
+    @property
+    def closing(self) -> str:
+        """The command that makes this folder its owner's alone, or what to do when the owner is someone else."""
+        if self.path.stat().st_uid != os.geteuid():
+            return "Run as its owner, or choose a home of your own with --home (or BASELOAD_HOME)."
+        return f"chmod 700 {shlex.quote(str(self.path))}"
 
     def exposure(self) -> str:
         """What is wrong with the folder's owner or mode, "" when nothing is."""

@@ -112,9 +112,22 @@ def _settlement(context: Context) -> dict[str, Any]:
         return _wrong(
             "settlement", context.state.settle_error, "Nothing is lost: the journal keeps it. See control.log."
         )
+    if behind := [name for name, journal in context.state.journals.items() if _ends_early(context, name, journal)]:
+        return _wrong(
+            "settlement",
+            f"The journal of {', '.join(behind)} ends before where it was settled to: its new calls are not settled.",
+            "Stop, put the journal folder back that belongs to this database, start: docs/rooms/control.md.",
+        )
     if lag > LAG_MAX_S:
         return _wrong("settlement", f"{lag:.0f} s behind.", f"Look at {context.home.logs}/control.log")
     return _ok("settlement", f"{lag:.1f} s behind.")
+
+
+def _ends_early(context: Context, name: str, journal: dict[str, Any]) -> bool:
+    """Whether a database was restored without its journal: segments begin again at 1, far before the cursor."""
+    segment = str(journal.get("settled_to", "")).partition(":")[0]
+    numbers = [int(path.stem) for path in (context.home.journal / name).glob("*.seg") if path.stem.isdigit()]
+    return segment.isdigit() and max(numbers, default=int(segment)) < int(segment)
 
 
 def _clock(context: Context) -> dict[str, Any]:

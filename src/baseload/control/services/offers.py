@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from baseload import store
 from baseload.control import audit, books
@@ -61,7 +61,7 @@ def insert_offer(
     price: dict[str, Any] | str,
     context_max: int,
 ) -> str:
-    """Checks and inserts; returns the offer's name."""
+    """Checks and inserts, or prices an offer that command made without a price; returns the offer's name."""
     if not MODEL.match(model):
         raise Refusal(
             "A model's name is 1 to 200 visible ASCII characters.", 'As in "llama".', code="name_wrong", param="model"
@@ -82,9 +82,15 @@ def insert_offer(
             status=404,
         )
     name = name or f"{model}@{provider}"
-    if connection.execute(select(t.offers.c.id).where(t.offers.c.name == name)).scalar() is not None:
-        raise Refusal(f"There is an offer {name!r} already.", "Give another name.", code="offer_exists", status=409)
-    upstream = upstream_model or model
+    there = connection.execute(select(t.offers).where(t.offers.c.name == name)).first()
+    if there is not None and (there.declared or there.prices or isinstance(price, str) or there.provider_id != row.id):
+        raise Refusal(
+            f"There is an offer {name!r} already.",
+            "Change it in baseload.toml: an [[offers]] of the same model and provider takes its place.",
+            code="offer_exists",
+            status=409,
+        )
+    upstream = upstream_model or (there.upstream_model if there else model)
     if isinstance(price, str):
         rows = books.catalogue_rows(row.dialect, upstream, row.extra.get("scope", ""), [])
     else:
@@ -103,7 +109,14 @@ def insert_offer(
             "price": "catalogue" if isinstance(price, str) else "own",
         },
     }
-    insert_row(connection, t.offers, values)
+    if there is None:
+        insert_row(connection, t.offers, values)
+    else:
+        # made by command, without a price: `providers add --models` knows none for a server of one's own
+        endpoints = list(dict.fromkeys([*there.endpoints, *endpoints]))
+        extra = {**there.extra, "price": "own", "context_max": context_max or there.extra.get("context_max", 0)}
+        priced = {"prices": values["prices"], "upstream_model": upstream, "endpoints": endpoints, "extra": extra}
+        connection.execute(update(t.offers).where(t.offers.c.id == there.id).values(priced))
     return name
 
 

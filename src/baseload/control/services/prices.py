@@ -60,7 +60,10 @@ def check(context: Context) -> list[dict[str, Any]]:
         if offer["disabled"]:
             continue
         own = [rows[number] for number in ids.get(offer["name"], ()) if number in rows]
-        fix = f"Give {offer['name']} a price in baseload.toml, or remove it."
+        fix = f"Give {offer['name']} a price in baseload.toml."
+        if not offer["declared"] and not own:
+            words = f"{offer['model']} {offer['provider']}"
+            fix = f"baseload offers add {words} --price-input 0.05 --price-output 0.20 (your own figures)"
         if not any(row.in_force(now) for row in own):
             say = f"No price is in force for {offer['upstream_model']} at {offer['provider']}: its calls are refused."
             findings.append({"offer": offer["name"], "code": "unpriced", "say": say, "fix": fix})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from baseload import store
 from baseload.control import audit, books
@@ -93,8 +93,7 @@ def add(
         raise Refusal(
             f"{facts.title} needs a key.", "Give it on stdin, by --key-env or --key-file.", code="key_missing"
         )
-    if any(ord(char) <= 32 or ord(char) > 126 for char in key):
-        raise Refusal("The key holds characters that no key has.", "Was more than the key pasted?", code="key_wrong")
+    check_key(key)
     values["credential"] = context.vault.seal(key) if key else ""
     chosen = models or books.priced_models(facts.name, values["extra"]["scope"])
     endpoints = ["chat", "completions"] if facts.kind == "engine" else ["chat"]  # vendors' chat models rarely complete
@@ -102,7 +101,7 @@ def add(
         if connection.execute(select(t.providers.c.id).where(t.providers.c.name == name)).scalar() is not None:
             raise Refusal(
                 f"There is a provider {name!r} already.",
-                "Give another --name.",
+                f"Store another key for it: baseload providers key {name}; or give another --name.",
                 code="provider_exists",
                 status=409,
             )
@@ -118,6 +117,34 @@ def add(
     context.changed()
     provider = next(row for row in list_providers(context) if row["name"] == name)
     return {"provider": provider, "offers": [row for row in list_offers(context) if row["name"] in offers]}
+
+
+def check_key(key: str) -> None:
+    """Refuses what no vendor's key can be; "" is no key."""
+    if any(ord(char) <= 32 or ord(char) > 126 for char in key):
+        raise Refusal("The key holds characters that no key has.", "Was more than the key pasted?", code="key_wrong")
+
+
+def store_key(context: Context, actor: str, name: str, *, key: str) -> dict[str, Any]:
+    """Seals a key for a provider that is there, in place of the one it had. A reference in the file stays."""
+    if not key:
+        raise Refusal("No key was given.", "Give it on stdin, by --key-env or --key-file.", code="key_wrong")
+    check_key(key)
+    row = find(context, name)
+    if row.declared and not row.credential.startswith("sealed:") and row.credential:
+        raise Refusal(
+            f"The credential of {name!r} is {row.credential}, by baseload.toml.",
+            "Change it there; or take `credential` out of the file first.",
+            code="provider_declared",
+            status=409,
+        )
+    with store.writing(context.engine) as connection:
+        connection.execute(
+            update(t.providers).where(t.providers.c.id == row.id).values(credential=context.vault.seal(key))
+        )
+        audit.record(connection, actor, "provider.key", name)
+    context.changed()
+    return next(provider for provider in list_providers(context) if provider["name"] == name)
 
 
 def find(context: Context, name: str) -> Any:
