@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 import textwrap
 import time
 from pathlib import Path
@@ -148,6 +151,35 @@ def zombie(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
+
+
+def test_a_closed_terminal_stops_everything_in_order(tmp_path):
+    script = f"""
+import pathlib, sys
+from baseload.cli.exits import note
+from baseload.cli.supervisor import Child, Supervisor
+sup = Supervisor(note)
+sup.catch_signals()
+sup.start(Child("a", ["sleep", "60"], pathlib.Path({str(tmp_path)!r}) / "a.log"))
+print("ready", flush=True)
+sup.watch(lambda: None)
+note("said to nobody")
+pathlib.Path({str(tmp_path / "killed")!r}).write_text(repr(sup.stop([sup.children])))
+"""
+    outside, inside = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdin=inside, stdout=inside, stderr=inside, start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )  # fmt: skip
+    os.close(inside)
+    try:
+        with os.fdopen(outside, "rb") as screen:
+            assert screen.readline() == b"ready\r\n"  # the whole line: a write that is cut short would fail
+        assert process.wait(20) == 0
+        assert (tmp_path / "killed").read_text() == "[]"
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_second_signal_hurries(supervisor, tmp_path):

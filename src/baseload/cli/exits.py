@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 from baseload.errors import Refusal
@@ -46,4 +47,5 @@ def complain(say: str, fix: str = "") -> None:
 
 def note(words: str) -> None:
     """Prints words for a person; never mixed into the data on stdout."""
-    print(words, file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # a terminal that was closed must not end what runs
+        print(words, file=sys.stderr, flush=True)

@@ -79,7 +79,9 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
         right = any(isinstance(row.get(column), int) and not isinstance(row.get(column), bool) for row in rows)
         title = column.replace("_", " ")
         width = max(map(len, title.split()))
-        table.add_column(title, justify="right" if right else "left", overflow="fold", min_width=width)
+        # the first one names the row: it stays whole, so that it can be copied
+        first = column == columns[0]
+        table.add_column(title, justify="right" if right else "left", overflow="fold", min_width=width, no_wrap=first)
     for row in rows:
         table.add_row(*(Text(_INSTANT.sub(r"\1", cell(row.get(column)))) for column in columns))
     Console(no_color=bool(os.environ.get("NO_COLOR")) or None).print(table)

@@ -103,6 +103,11 @@ def rotate(log: Path, kept: int = LOGS_KEPT) -> None:
             os.replace(newer, older)
 
 
+def _terminals() -> bool:
+    """Whether a terminal is there; one that was closed is none."""
+    return any(os.isatty(number) for number in (0, 1, 2))
+
+
 class Supervisor:
     """Children in the order of their start; `stop_groups` says in which order they end."""
 
@@ -110,10 +115,13 @@ class Supervisor:
         self.children: list[Child] = []
         self.stopping = False
         self.hurry = False
+        self._terminal = False
         self._say = say
 
     def catch_signals(self) -> None:
-        """SIGINT and SIGTERM ask for an orderly stop; a second one hurries. SIGHUP reloads the configuration."""
+        """SIGINT and SIGTERM ask for an orderly stop; a second one hurries. SIGHUP reloads the configuration, or stops
+        when it came because the terminal was closed."""
+        self._terminal = _terminals()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._asked)
         signal.signal(signal.SIGHUP, self._reload)
@@ -123,7 +131,10 @@ class Supervisor:
         self.stopping = True
 
     def _reload(self, _number: int, _frame: object) -> None:
-        """The first child owns the configuration."""
+        """The first child owns the configuration. An `up` that lost its terminal could be neither seen nor stopped."""
+        if self._terminal and not _terminals():
+            self._asked(_number, _frame)
+            return
         for child in self.children[:1]:
             child.signal(signal.SIGHUP)
 
