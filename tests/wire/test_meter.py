@@ -153,10 +153,12 @@ def test_lesson_05_no_frame_is_held_back(stream: Stream):
     assert meter.close() == b""
 
 
-def test_without_strip_a_piece_goes_on_before_its_frame_is_whole():
-    meter = StreamMeter()
-    for piece in (b"da", b'ta: {"choi', b'ces":[]}\n', b"\n", b": p"):
-        assert meter.feed(piece) is piece
+def test_frames_go_on_the_moment_they_are_whole_and_not_in_parts():
+    for strip in (False, True):
+        meter = StreamMeter(strip=strip)
+        fed = [meter.feed(piece) for piece in (b"da", b'ta: {"choi', b'ces":[]}\n', b"\n", b": p", b"ing\n\n: x")]
+        assert fed == [b"", b"", b"", b'data: {"choices":[]}\n\n', b"", b": ping\n\n"]
+        assert meter.close() == b": x"
 
 
 def test_lesson_03_a_stream_cut_after_its_usage_still_has_it():

@@ -10,13 +10,14 @@ the provider, or a client that leaves. What is billed then is decided by `baselo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from msgspec import Raw
 
-from baseload.errors import ProviderFault
+from baseload.errors import Defect, ProviderFault, Refusal
 from baseload.gateway.catalog import MILLION, Key, Offer
 from baseload.gateway.head import value_of
 from baseload.gateway.http_text import date_line
@@ -33,9 +34,13 @@ if TYPE_CHECKING:
     from baseload.gateway.downstream import Downstream
     from baseload.gateway.upstream import Upstream
 
+log = logging.getLogger("baseload.gateway")
+
 _JSON = b"content-type: application/json\r\n"
 _SSE = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
 NO_FAILURES = ("", "filtered", "too_long")  # finish reasons of these classes are an answer that the client reads
+NANO_MAX = 2**53  # nine million units of money: beyond any call, and what every store and JSON reader keeps exact
+TRAIL_S = 1.0  # how long after [DONE] a provider may take to end its reply and so keep its connection
 HOLD_S = 3600  # a hold that nobody settled releases itself
 
 
@@ -105,11 +110,19 @@ class Call:
             nano = (rates[0] * input_tokens + rates[1] * limit * ask.n) // MILLION + 1
         if charge is None:
             nano += nano * self.key.tariff.margin_ppm // MILLION
+        if nano > NANO_MAX:
+            say = f"This call could cost {nano // 10**9} {(charge or cost).currency}; no call may cost so much."
+            raise Refusal(say, "Lower max_tokens or n.", code="call_too_large", status=400, param="max_tokens")
         return nano
 
     def _ask_connection(self) -> None:
-        if not self.settled:  # the client may have left meanwhile
+        if self.settled:  # the client has left meanwhile
+            return
+        try:
             self.gw.pool_of(self.offer).want(self)
+        except Exception as error:  # whatever a provider's row may hold, a call must end
+            log.exception("no connection can be asked for at %s", self.offer.provider.name)
+            self.on_connect_failed(ProviderFault("unavailable", f"no connection can be made: {error}"))
 
     def on_connected(self, connection: Upstream) -> None:
         if self.settled:  # the client left while the connection was being made
@@ -144,64 +157,78 @@ class Call:
             if streamed:
                 self.meter = StreamMeter(strip=not self.ask.wants_usage)
         else:
-            names = {*self.offer.vendor.retry_headers, "retry-after", "retry-after-ms"}
+            names = {*self.offer.vendor.retry_headers, "retry-after", "retry-after-ms", "date"}
             self._retry_headers = {name: value_of(head, low, name.encode()).decode("latin-1") for name in names}
 
     def on_piece(self, piece: bytes) -> None:
         self.reply_bytes += len(piece)
+        if self.settled:  # after [DONE] nothing comes that a client needs
+            return
+        gw, down = self.gw, self.down
+        if down is None and (self.reply_bytes > gw.limits.drain_bytes_max or gw.wheel.now > self._drain_until):
+            self._stop_provider()
+            return
         meter = self.meter
         if meter is None:
             self._parts.append(piece)
             self._parts_size += len(piece)
-            if self._parts_size > self.gw.limits.reply_max:
-                self._abandon(
-                    Fault(kind="garbage", message=f"the reply is longer than {self.gw.limits.reply_max} bytes")
-                )
+            if self._parts_size > gw.limits.reply_max:
+                self._abandon(Fault(kind="garbage", message=f"the reply is longer than {gw.limits.reply_max} bytes"))
             return
         try:
             out = meter.feed(piece)
         except ProviderFault as fault:
             self._abandon(Fault(kind=fault.fault, message=fault.say))
             return
-        down = self.down
         if down is None:
-            if self.reply_bytes > self.gw.limits.drain_bytes_max or self.gw.wheel.now > self._drain_until:
-                self._stop_provider()
             return
-        if self.settled:  # after [DONE] nothing that a client needs comes
+        if meter.error:
+            self._break_off(down, meter, out)
             return
         if not self._started:
-            if meter.error and not meter.frames:
-                return  # a failure instead of a stream: it becomes an HTTP error when the reply ends
             if not out:
                 return
-            self._started = True
-            self.gw.streams.add(self)
-            down.begin(200, self._reply_headers(_SSE))
-            # The provider has read the input and something reaches the client: a crash from here on can be billed.
-            begun = self.progress(self.first_ns)
-            if begun is not None:
-                self.gw.journal.append(begun)
-                self.gw.tick.touch()
-        if meter.error:
-            self._break_off(meter, out)
-        elif meter.done:
+            self._start(down)
+        if meter.done:
             # the client may stop reading at [DONE]: the reading comes first
             self._settle_stream(meter)
-            self.gw.tick.after_flush(lambda: self.down.chunk(out) if self.down is not None else None)
-        else:
-            down.chunk(out)
+            upstream = self.upstream
+            if upstream is not None:
+                upstream.resume()
+                upstream.deadline = gw.wheel.now + TRAIL_S
+            self._conclude(lambda client: client.end(out))
+            return
+        down.chunk(out)
+        if not self._progress_frames and meter.frames:
+            # The provider has read the input and text reaches the client: a crash from here on can be billed.
+            begun = self.progress(self.first_ns)
+            if begun is not None:
+                gw.journal.append(begun)
+                gw.tick.touch()
 
-    def _break_off(self, meter: StreamMeter, out: bytes) -> None:
-        """The provider reports a failure inside its stream: the text before it is the client's, its words are not."""
+    def _start(self, down: Downstream) -> None:
+        self._started = True
+        self.gw.streams.add(self)
+        down.begin(200, self._reply_headers(_SSE))
+
+    def _break_off(self, down: Downstream, meter: StreamMeter, out: bytes) -> None:
+        """The provider reports a failure inside its stream: the text before it is the client's, its words are not.
+
+        Before any text it is an HTTP error, for no status has been sent yet.
+        """
         at = out.rfind(meter.error[:256])
-        ends = (out.rfind(blank, 0, at) + len(blank) for blank in (b"\n\n", b"\r\n\r\n") if blank in out[:at])
-        if self.down is not None:
-            self.down.chunk(out[: max(ends, default=0)] if at >= 0 else b"")
+        ends = [out.rfind(blank, 0, at) + len(blank) for blank in (b"\n\n", b"\r\n\r\n") if blank in out[:at]]
+        if at >= 0 and ends and (self._started or meter.frames):
+            if not self._started:
+                self._start(down)
+            down.chunk(out[: max(ends)])
         self._abandon(classify(self.offer.vendor, 200, b'{"error":%b}' % meter.error, {}))
 
     def on_end(self) -> None:
         self.upstream = None
+        if self.settled:
+            self._finish()
+            return
         meter = self.meter
         if meter is None:
             self._end_whole(b"".join(self._parts))
@@ -211,7 +238,7 @@ class Call:
     def on_cut(self, fault: ProviderFault) -> None:
         upstream, self.upstream = self.upstream, None
         if self.settled:
-            self._end_settled()
+            self._finish()
             return
         if (
             upstream is not None
@@ -253,35 +280,23 @@ class Call:
             outcome = "client_left"
         fault = failure if outcome == "upstream_error" else ""
         self._settle(outcome, fault=fault, usages=reply.usages, tier=reply.service_tier, text_bytes=reply.text_bytes)
-        down = self.down
-        if down is None:
-            self._finish()
-            self.gw.tick.touch()
-            return
         headers = self._reply_headers(_JSON)
-
-        def release() -> None:
-            if self.down is not None:
-                self.down.reply(200, headers, body)
-            self._finish()
-
-        self.gw.tick.after_flush(release)
+        self._conclude(lambda client: client.reply(200, headers, body))
 
     def _end_stream(self, meter: StreamMeter) -> None:
         rest = meter.close()
-        if not self.settled:
-            if meter.error or not (meter.frames or meter.finished or meter.done):
-                error = meter.error or b'{"error":{"message":"the stream ended before it began"}}'
-                fault = classify(self.offer.vendor, 200, error, {})
-                if not meter.error:
-                    fault = Fault(kind="cut", message="the stream ended before it began")
-                self._fail(fault)
-                return
-            if self.down is None:
-                self._settle("client_left")
-            else:
-                self._settle_stream(meter)
-        self._end_settled(rest)
+        if meter.error:
+            self._fail(classify(self.offer.vendor, 200, b'{"error":%b}' % meter.error, {}))
+        elif not (meter.finished or meter.done):  # well framed, but neither a finish reason nor [DONE] came
+            self._fail(Fault(kind="cut", message="the stream ended before it was complete"))
+        elif self.down is None:
+            self._settle("client_left")
+            self._conclude(None)
+        else:
+            if not self._started:
+                self._start(self.down)
+            self._settle_stream(meter)
+            self._conclude(lambda client: client.end(rest))
 
     def _settle_stream(self, meter: StreamMeter) -> None:
         """A finish reason can name a failure after 200 (DeepSeek, Zhipu, OpenRouter); a filter's or a length limit's
@@ -290,39 +305,44 @@ class Call:
         failed = failure not in NO_FAILURES
         self._settle("upstream_error" if failed else "ok", fault=failure if failed else "")
 
-    def _end_settled(self, rest: bytes = b"") -> None:
-        """The reading is written: let the client have the end of its stream."""
-        if self.down is None:
-            self._finish()
-            self.gw.tick.touch()
-            return
-
-        def release() -> None:
-            if self.down is not None:
-                self.down.end(rest)
-            self._finish()
-
-        self.gw.tick.after_flush(release)
-
     def _fail(self, fault: Fault, *, unsent: bool = False) -> None:
         """The attempt failed: a reading, and an answer in the client's own protocol."""
         refusal = client_view(fault)
         started = self._started
-        outcome = {"timeout": "timeout", "cut": "upstream_cut"}.get(fault.kind, "upstream_error")
+        if self.down is None and self.delivered_frames >= 0:
+            outcome = "client_left"  # it had left before; what the provider did then is the fault's to say
+        else:
+            outcome = {"timeout": "timeout", "cut": "upstream_cut"}.get(fault.kind, "upstream_error")
         answered = self.status != 0 and not started and fault.kind not in ("cut", "timeout", "garbage")
         self._settle(outcome, fault=fault.kind, status=200 if started else refusal.status, unsent=unsent or answered)
-        if self.down is None:
+
+        def answer(client: Downstream) -> None:
+            if started:
+                client.end(openai_stream_error(refusal.say, refusal.code))
+            else:
+                self.gw.answer_refusal(client, refusal, self.id, self.offer)
+
+        self._conclude(answer)
+
+    def _conclude(self, send: Callable[[Downstream], None] | None) -> None:
+        """The reading is written: once it is in the journal the client gets the end, and this call is over.
+
+        The client is taken, not read: nothing that comes later can end its reply a second time.
+        """
+        client, self.down = self.down, None
+        if client is None or send is None:
             self._finish()
             self.gw.tick.touch()
             return
 
         def release() -> None:
-            if self.down is not None:
-                if started:
-                    self.down.end(openai_stream_error(refusal.say, refusal.code))
-                else:
-                    self.gw.answer_refusal(self.down, refusal, self.id, self.offer)
-            self._finish()
+            try:
+                send(client)
+            except Exception:
+                client.close()
+                raise
+            finally:
+                self._finish()
 
         self.gw.tick.after_flush(release)
 
@@ -346,6 +366,8 @@ class Call:
         text_bytes: int = 0,
     ) -> None:
         """Appends the one reading of this attempt; the caller waits for the flush before the client can see the end."""
+        if self.settled:
+            raise Defect(f"call {self.id} would get a second reading")
         self.settled = True
         gw = self.gw
         gw.streams.discard(self)
@@ -366,9 +388,8 @@ class Call:
         gw = self.gw
         gw.calls.discard(self)
         gw.streams.discard(self)
+        gw.drains.discard(self)
         self._parts.clear()
-        if self.down is None:
-            gw.drains.discard(self)
 
     def _reply_headers(self, kind: bytes) -> bytes:
         request_id = f"x-request-id: {self.upstream_id}\r\n".encode("latin-1", "replace") if self.upstream_id else b""
@@ -379,6 +400,7 @@ class Call:
     def shut(self) -> None:
         """The gateway stops and cannot wait for this call any longer."""
         if not self.settled:
+            self.gw.pool_of(self.offer).forget(self)
             self._abandon(Fault(kind="timeout", message="this gateway stopped before the reply was complete"))
 
     # -- what the client's connection says
@@ -394,17 +416,20 @@ class Call:
     def client_left(self) -> None:
         """Stops the provider where that stops the bill, reads on where it does not (vendors.md, 4)."""
         self.down = None
+        upstream = self.upstream
         if self.settled:
+            if upstream is not None:  # after [DONE]: its last bytes are not worth waiting for
+                self.upstream = None
+                upstream.detach()
+            self._finish()
             return
         meter = self.meter
         self.delivered_frames = meter.frames if meter is not None else 0
         self.delivered_text = meter.text_bytes if meter is not None else 0
-        upstream = self.upstream
-        if upstream is None:  # the hold is being flushed or a connection is being made: nothing has been sent
+        if upstream is None:  # the hold is being flushed or a connection is awaited
             self.gw.pool_of(self.offer).forget(self)
-            self._settle("client_left", unsent=True)
-            self._finish()
-            self.gw.tick.touch()
+            self._settle("client_left", unsent=not self.sent_ns)
+            self._conclude(None)
             return
         provider = self.offer.provider
         stops = provider.abort == "stops" and (self.ask.stream or provider.kind == "engine")
@@ -421,8 +446,7 @@ class Call:
         if upstream is not None:
             upstream.detach()
         self._settle("client_left")
-        self._finish()
-        self.gw.tick.touch()
+        self._conclude(None)
 
     def progress(self, at_ns: int) -> Progress | None:
         """What was relayed since the last time, for the journal; None = nothing new."""

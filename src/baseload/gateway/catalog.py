@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import difflib
 import logging
+import os
+import ssl
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -54,6 +57,7 @@ class Offer:
         "provider",
         "row",
         "series",
+        "tls",
         "trouble",
         "upstream_model",
         "vendor",
@@ -75,6 +79,7 @@ class Offer:
         self.output_bound = row.output_max or row.context_max or OUTPUT_GUESS  # tokens one choice can have
         self.series: dict[str, Series] = {}  # of the metrics, by endpoint; filled by the calls
         self.pool: Pool | None = None  # set by the gateway at the first call
+        self.tls: ssl.SSLContext | None = None  # of https
         self.trouble = ""  # why it cannot serve at all, "" = it can
         self.heads: dict[str, bytes] = {}
         self.id_headers: tuple[bytes, ...] = (b"x-request-id",)
@@ -88,8 +93,16 @@ class Offer:
                 dict.fromkeys([*(n.encode() for n in self.vendor.request_id_headers), b"x-request-id"])
             )
             self._write_heads(vault)
+            self.tls = tls_context(provider)
         except Refusal as refusal:
             self.trouble = str(refusal)
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            self.trouble = f"provider {provider.name} cannot be reached as it is declared: {error}"
+
+    @property
+    def vendor_choices_max(self) -> int:
+        """Choices a call may ask this offer for; 0 = no limit."""
+        return 0 if self.trouble else self.vendor.choices_max
 
     def why_not(self, endpoint: str) -> str:
         if self.trouble:
@@ -226,6 +239,23 @@ class Catalog:
         if close:
             refusal.fix = f"Did you mean {' or '.join(close)}? {refusal.fix}"
         return refusal
+
+
+def tls_context(provider: ProviderRow) -> ssl.SSLContext | None:
+    """How the provider's certificate is verified; None for plain http. OSError where `ca_file` cannot be used."""
+    if not provider.base_url.lower().startswith("https:"):
+        return None
+    stamp = os.stat(provider.ca_file).st_mtime_ns if provider.ca_file else 0
+    return _trust(provider.ca_file, stamp)
+
+
+@lru_cache(maxsize=64)
+def _trust(ca_file: str, stamp: int) -> ssl.SSLContext:
+    """Reading the system's roots takes milliseconds: once a file, not once an offer and snapshot."""
+    context = ssl.create_default_context()
+    if ca_file:
+        context.load_verify_locations(ca_file)
+    return context
 
 
 def _rows(ids: tuple[int, ...], prices: dict[int, RowRates]) -> list[RowRates]:

@@ -172,11 +172,15 @@ class Gateway:
             raise refusals.ModelNotAllowed(model)
         input_tokens = int(body_size / offers[0].bytes_per_token) + 1
         output_tokens = ask.max_output or OUTPUT_GUESS
-        offer = self.catalog.markets[model, endpoint].pick(at_ns, input_tokens, output_tokens)
+        if ask.n > 1:
+            able = [offer for offer in offers if not 0 < offer.vendor_choices_max < ask.n]
+            if not able:
+                raise refusals.TooManyChoices(model, ask.n, max(offer.vendor_choices_max for offer in offers))
+            offer = merit.pick(able, endpoint, at_ns, input_tokens, output_tokens)
+        else:
+            offer = self.catalog.markets[model, endpoint].pick(at_ns, input_tokens, output_tokens)
         if offer is None:
             raise self._why_none(offers, endpoint, model, at_ns, input_tokens, output_tokens)
-        if 0 < offer.vendor.choices_max < ask.n:
-            raise refusals.TooManyChoices(model, ask.n, offer.vendor.choices_max)
         cost = offer.price_at(at_ns)
         assert cost is not None
         return offer, cost, key.tariff.price_at(model, at_ns)
@@ -201,7 +205,7 @@ class Gateway:
             row = offer.provider
             pool = self._pools.get(row)
             if pool is None:
-                pool = self._pools[row] = Pool(row, self.wheel, self.loop, offer.vendor.keepalive_s)
+                pool = self._pools[row] = Pool(row, self.wheel, self.loop, offer.tls, offer.vendor.keepalive_s)
             offer.pool = pool
         return pool
 
@@ -213,20 +217,22 @@ class Gateway:
         call = self.new_id()
         self.metrics.count_refusal(refusal.code, refusal.status)
         endpoint = (ENDPOINTS.get(head.path) or "other") if head is not None else "other"
-        if self.journal.accepting:
-            self.journal.append(
-                Refused(
-                    call,
-                    key.account.id if key else 0,
-                    key.id if key else 0,
-                    model[:200],
-                    endpoint,
-                    refusal.code,
-                    refusal.status,
-                    connection.accepted_ns or self.clock_ns(),
-                    self.clock_ns(),
-                )
+        if not self.journal.accepting:  # nothing can be recorded, so there is nothing to wait for
+            self.answer_refusal(connection, refusal, call, None)
+            return
+        self.journal.append(
+            Refused(
+                call,
+                key.account.id if key else 0,
+                key.id if key else 0,
+                model[:200],
+                endpoint,
+                refusal.code,
+                refusal.status,
+                connection.accepted_ns or self.clock_ns(),
+                self.clock_ns(),
             )
+        )
         self.tick.after_flush(lambda: self.answer_refusal(connection, refusal, call, None))
 
     def answer_refusal(self, connection: Downstream, refusal: Refusal, call: str, offer: Offer | None) -> None:
@@ -273,7 +279,7 @@ class Gateway:
         for connection in list(self.connections):
             connection.drain()
         until = self.loop.time() + self.limits.shutdown_s
-        while self.calls and self.loop.time() < until:
+        while self.loop.time() < until and (self.calls or any(each.busy for each in self.connections)):
             await asyncio.sleep(0.02)
         self.end_now()
         await asyncio.sleep(0.05)

@@ -67,6 +67,8 @@ class Downstream(asyncio.Protocol):
         "_chunks_done",
         "_chunks_extra",
         "_end_at",
+        "_ended",
+        "_full",
         "_keep",
         "_known",
         "_left",
@@ -74,6 +76,7 @@ class Downstream(asyncio.Protocol):
         "_pending",
         "_service",
         "_size",
+        "_stalled_at",
         "_state",
         "_streaming",
         "accepted_ns",
@@ -104,6 +107,9 @@ class Downstream(asyncio.Protocol):
         self._streaming = False
         self._paused_reading = False
         self._end_at = 0.0
+        self._full = False  # the write buffer is
+        self._ended = False  # a reply is written, but the client has not read enough of it for what comes next
+        self._stalled_at = 0.0  # until then a reader of buffered bytes is given time
 
     # -- asyncio's side
 
@@ -148,22 +154,38 @@ class Downstream(asyncio.Protocol):
             served.client_left()
 
     def pause_writing(self) -> None:
+        """The client reads slower than it is written to: what feeds it stops, and nothing new begins."""
+        self._full = True
+        self.deadline = self._service.wheel.now + self._service.limits.write_stall_s
         if self.served is not None:
             self.served.pause()
-            self.deadline = self._service.wheel.now + self._service.limits.write_stall_s
 
     def resume_writing(self) -> None:
+        self._full = False
         if self.served is not None:
-            self.served.resume()
             self.deadline = FOREVER
+            self.served.resume()
+        elif self._ended:
+            self._next()
 
     def on_deadline(self, now: float) -> None:
-        if self._state in (_SIZED, _CHUNKED) or (self._state == _HEAD and self._pending):
-            say = f"The request did not arrive within {self._service.limits.body_timeout_s:g} s."
+        state = self._state
+        if not self._full and self.transport.get_write_buffer_size() and now < self._stalled_at:
+            # a reply is still on its way to a slow reader: neither idle nor done
+            self.deadline = now + LINGER_S
+        elif state in (_SIZED, _CHUNKED) or (state == _HEAD and self._pending):
+            limits = self._service.limits
+            seconds = limits.head_timeout_s if state == _HEAD else limits.body_timeout_s
+            say = f"The request did not arrive within {seconds:g} s."
             self._keep = False
             self._refuse(Refusal(say, "Send it faster.", code="request_timeout", status=408))
         else:
             self.close()
+
+    @property
+    def busy(self) -> bool:
+        """Something of a request or a reply is still under way."""
+        return self._state not in (_HEAD, _LINGER) or bool(self.transport.get_write_buffer_size())
 
     # -- requests in
 
@@ -379,9 +401,16 @@ class Downstream(asyncio.Protocol):
             self.transport.close()
 
     def _next(self) -> None:
+        """The reply is written: the next request, or the end. Not before the client has read most of it."""
         self.served = None
         self.key = None
         service = self._service
+        self._stalled_at = service.wheel.now + service.limits.write_stall_s
+        self._ended = self._full
+        if self._full:
+            self._state = _BUSY
+            self.deadline = self._stalled_at
+            return
         if not self._keep or service.draining:
             self._linger()
             return

@@ -90,7 +90,9 @@ def read_head(head: bytes) -> Head:
     try:
         parser.feed_data(head)
     except httptools.HttpParserUpgrade as error:
-        raise BadHead(501, "This server does not switch protocols (Upgrade, CONNECT).") from error
+        # A server may ignore Upgrade (RFC 9110, 7.8); Java's client sends h2c with every first request.
+        if parser.get_method() == b"CONNECT":
+            raise BadHead(501, "This server makes no tunnels (CONNECT).") from error
     except httptools.HttpParserError as error:
         raise BadHead(400, f"The request head is not valid HTTP/1.1: {error}.") from error
     if not sink.complete:
@@ -101,7 +103,11 @@ def read_head(head: bytes) -> Head:
     low = head.lower()
     found = Head()
     found.method = parser.get_method()
-    found.path, _, found.query = sink.url.partition(b"?")
+    url = sink.url
+    if url[:1] != b"/" and b"://" in url:  # absolute form (RFC 9112, 3.2.2): the authority is not looked at
+        rest = url.partition(b"://")[2]
+        url = b"/" + rest.partition(b"/")[2]
+    found.path, _, found.query = url.partition(b"?")
     found.http10 = version == "1.0"
     found.before = found.after = b""
     found.judged = None

@@ -62,6 +62,8 @@ class Routes:
             return refusals.RouteNotFound(text_of(path))
         if head.method not in _READ:
             return refusals.MethodNotAllowed(head.method.decode("latin-1"), text_of(path), "GET")
+        if head.length:
+            return refusals.BadRequest("This route takes no body.", "Send no content-length and no chunks.")
         if protected:
             return gw.recognise(connection, head)
         if path == b"/metrics" and not _is_loopback(connection) and gw.recognise(connection, head) is not None:
@@ -129,7 +131,7 @@ class Routes:
         gw = self._gw
         until = gw.loop.time() + SETTLE_WAIT_S
         try:
-            if not (call.isalnum() or call.replace("_", "").isalnum()) or len(call) > 64:
+            if not call.isascii() or not call.replace("_", "").isalnum() or len(call) > 64:
                 raise refusals.CallNotFound(call[:64])
             while True:
                 status, body = await ask_control(self._control, f"/api/internal/calls/{call}?account={key.account.id}")

@@ -7,8 +7,10 @@ Out:    a listening gateway; exit code 0 after a drain, 2 when it cannot start (
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
+import resource
 import signal
 import socket
 import time
@@ -45,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def run(settings: Settings) -> None:
     """Runs until a signal. Raises Refusal when it cannot start."""
+    _raise_open_files(settings.limits.connections_max)
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
@@ -110,6 +113,19 @@ async def _main(loop: asyncio.AbstractEventLoop, settings: Settings) -> None:
     log.info("gateway %s has stopped", settings.id)
 
 
+def _raise_open_files(connections_max: int) -> None:
+    """Takes all the open files the system allows; says when they are too few for the connections that are allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    if soft < 2 * connections_max:
+        log.warning(
+            "%d open files are allowed; %d clients with a provider each need twice as many", soft, connections_max
+        )
+
+
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
@@ -140,9 +156,14 @@ class Follower:
             now = self._path.stat().st_mtime_ns
             if now == self._stamp:
                 return False
-            self._stamp = now
-            gateway.use(Catalog(snapshots.read(self._path), self._vault))
+            snapshot = snapshots.read(self._path)
+            self._stamp = now  # read: what is wrong with it now will not pass by itself
+            gateway.use(Catalog(snapshot, self._vault))
+        except OSError as error:
+            log.warning("the new snapshot cannot be read (%s); trying again", error)
+            return False
         except Exception:
+            self._stamp = now
             log.exception("the new snapshot cannot be used; version %d stays in force", gateway.catalog.version)
             return False
         log.info("snapshot %d in force", gateway.catalog.version)

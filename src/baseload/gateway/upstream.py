@@ -102,13 +102,16 @@ class Upstream(asyncio.Protocol):
         self.transport.abort()
 
     def pause(self) -> None:
+        """The client does not read: the provider is not to blame for what does not come meanwhile."""
         if not self._paused:
             self._paused = True
+            self.deadline = FOREVER
             self.transport.pause_reading()
 
     def resume(self) -> None:
         if self._paused:
             self._paused = False
+            self.deadline = self._wheel.now + self._idle_s
             self.transport.resume_reading()
 
     # -- asyncio's side
@@ -126,23 +129,26 @@ class Upstream(asyncio.Protocol):
         if parser is None:
             parser = self._parser = httptools.HttpResponseParser(self)
         if not self._in_body:
-            self._head = head = self._head + data if self._head else data
-            if len(head) > HEAD_MAX and b"\r\n\r\n" not in head[: HEAD_MAX + 4]:
-                self._fail(owner, "garbage", "the reply's head is longer than 64 KB")
-                return
+            self._head = self._head + data if self._head else data
         try:
             parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self._complete:
                 if self._pieces:
                     self._flush(owner)
+                if self.owner is not owner:  # the piece before the garbage has ended the call
+                    return
                 self._fail(owner, "garbage", f"the reply is not valid HTTP: {error}")
                 return
             self._keep = False  # bytes after a complete reply: take the reply, drop the connection
         if self._pieces:
             self._flush(owner)
-        if self._complete and self.owner is owner:
+        if self.owner is not owner:
+            return
+        if self._complete:
             self._finish(owner)
+        elif not self._in_body and len(self._head) > HEAD_MAX:  # interim replies included
+            self._fail(owner, "garbage", "the reply's head is longer than 64 KB")
 
     def connection_lost(self, error: Exception | None) -> None:
         self.deadline = GONE
@@ -169,15 +175,17 @@ class Upstream(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         parser = self._parser
         assert parser is not None
+        if self._complete:  # a second reply in the same bytes: nobody asked for it
+            self._keep = False
+            return
         status = parser.get_status_code()
         if 100 <= status < 200:
             return
-        head = self._head
-        end = head.find(b"\r\n\r\n") + 2
-        while head.startswith((b"HTTP/1.1 1", b"HTTP/1.0 1")):  # interim replies (100, 103) that came before it
-            head = head[end + 2 :]
-            end = head.find(b"\r\n\r\n") + 2
-        head = head[:end]
+        whole = self._head
+        start = 0
+        while whole.startswith((b"HTTP/1.1 1", b"HTTP/1.0 1"), start):  # interim replies (100, 103) before it
+            start = whole.find(b"\r\n\r\n", start) + 4
+        head = whole[start : whole.find(b"\r\n\r\n", start) + 2]
         low = head.lower()
         self._in_body = True
         self._head = b""
@@ -189,12 +197,15 @@ class Upstream(asyncio.Protocol):
             self.owner.on_reply_head(status, head, low)
 
     def on_body(self, body: bytes) -> None:
-        self._pieces.append(body)
+        if not self._complete:
+            self._pieces.append(body)
 
     def on_message_complete(self) -> None:
         parser = self._parser
         assert parser is not None
-        if self._in_body:
+        if self._complete:
+            self._keep = False
+        elif self._in_body:
             self._complete = True
             self._keep = parser.should_keep_alive()  # asked here: after the callback the answer is always False
 
@@ -212,8 +223,7 @@ class Upstream(asyncio.Protocol):
         self.owner = None
         self._parser = None
         self.resume()
-        if self._keep:
-            self.fresh = False
+        if self._keep and not self.transport.get_write_buffer_size():  # else part of the request is still to be sent
             self.pool.give_back(self)
         else:
             self.close()
@@ -225,26 +235,43 @@ class Upstream(asyncio.Protocol):
         owner.on_cut(ProviderFault(fault, say, sent=True))
 
 
+class _Waiter:
+    """A call that waits for a connection to become free; its patience is the provider's connect limit."""
+
+    __slots__ = ("deadline", "owner", "pool")
+
+    def __init__(self, pool: Pool, owner: Owner, deadline: float) -> None:
+        self.pool = pool
+        self.owner = owner
+        self.deadline = deadline
+
+    def on_deadline(self, now: float) -> None:
+        self.pool.expire(self)
+
+
 class Pool:
     """The connections of one provider. `want` answers by `on_connected` or `on_connect_failed`, now or later."""
 
-    def __init__(self, row: ProviderRow, wheel: Wheel, loop: asyncio.AbstractEventLoop, keepalive_s: float) -> None:
+    def __init__(
+        self,
+        row: ProviderRow,
+        wheel: Wheel,
+        loop: asyncio.AbstractEventLoop,
+        tls: ssl.SSLContext | None,
+        keepalive_s: float,
+    ) -> None:
         self.row = row
         self.wheel = wheel
         self._loop = loop
         self._keepalive_s = keepalive_s
         self._idle: list[Upstream] = []
-        self._waiting: deque[Owner] = deque()
+        self._waiting: deque[_Waiter] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self.open = 0  # connected or connecting
         self.closed = False
         parts = urlsplit(row.base_url)
         self._host = parts.hostname or ""
-        self._tls: ssl.SSLContext | None = None
-        if parts.scheme == "https":
-            self._tls = ssl.create_default_context()
-            if row.ca_file:
-                self._tls.load_verify_locations(row.ca_file)
+        self._tls = tls
         self._port = parts.port or (443 if self._tls else 80)
 
     def want(self, owner: Owner, *, fresh: bool = False) -> None:
@@ -257,26 +284,37 @@ class Pool:
         if self.open < self.row.connections_max:
             self._connect(owner)
         elif len(self._waiting) < WAITING_MAX:
-            self._waiting.append(owner)
+            waiter = _Waiter(self, owner, self.wheel.now + self.row.connect_timeout_s)
+            self._waiting.append(waiter)
+            self.wheel.add(waiter)
         else:
-            owner.on_connect_failed(
-                ProviderFault("overloaded", f"{self.row.connections_max} connections to {self.row.name} are all busy")
-            )
+            owner.on_connect_failed(self._all_busy())
 
     def forget(self, owner: Owner) -> None:
         """`owner` no longer wants a connection."""
-        if owner in self._waiting:
-            self._waiting.remove(owner)
+        for waiter in self._waiting:
+            if waiter.owner is owner:
+                self.drop(waiter)
+                return
+
+    def drop(self, waiter: _Waiter) -> None:
+        waiter.deadline = GONE
+        self._waiting.remove(waiter)
+
+    def expire(self, waiter: _Waiter) -> None:
+        self.drop(waiter)
+        waiter.owner.on_connect_failed(self._all_busy())
 
     def give_back(self, connection: Upstream) -> None:
-        if self.closed:
-            connection.close()
-            return
+        """The connection is free: for who waits longest, else for who comes next."""
+        connection.fresh = False
         if self._waiting:
-            self._waiting.popleft().on_connected(connection)
-            return
-        connection.deadline = self.wheel.now + self._keepalive_s
-        self._idle.append(connection)
+            self._next_waiter().on_connected(connection)
+        elif self.closed:
+            connection.close()
+        else:
+            connection.deadline = self.wheel.now + self._keepalive_s
+            self._idle.append(connection)
 
     def lost(self, connection: Upstream) -> None:
         self.open -= 1
@@ -285,14 +323,22 @@ class Pool:
         self._connect_waiting()
 
     def close(self) -> None:
-        """No new calls: idle connections go now, busy ones when their call ends."""
+        """Keeps nothing idle from now on; who waits or is served still is."""
         self.closed = True
         for connection in list(self._idle):
             connection.close()
 
+    def _all_busy(self) -> ProviderFault:
+        return ProviderFault("overloaded", f"{self.row.connections_max} connections to {self.row.name} are all busy")
+
+    def _next_waiter(self) -> Owner:
+        waiter = self._waiting.popleft()
+        waiter.deadline = GONE
+        return waiter.owner
+
     def _connect_waiting(self) -> None:
-        while self._waiting and self.open < self.row.connections_max and not self.closed:
-            self._connect(self._waiting.popleft())
+        while self._waiting and self.open < self.row.connections_max:
+            self._connect(self._next_waiter())
 
     def _connect(self, owner: Owner) -> None:
         self.open += 1
@@ -319,6 +365,9 @@ class Pool:
             return
         except OSError as error:
             self._failed(owner, "refused_connection", f"{row.name} is not reachable: {error.strerror or error}")
+            return
+        except Exception as error:  # UnicodeError of a host no resolver takes, ...: the call must end whatever it is
+            self._failed(owner, "refused_connection", f"{row.name} is not reachable: {error}")
             return
         connection.deadline = self.wheel.now + self._keepalive_s
         self.wheel.add(connection)

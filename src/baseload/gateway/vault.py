@@ -67,16 +67,16 @@ class Vault:
         if scheme == "file":
             try:
                 return Path(rest).read_text().strip()
-            except OSError as error:
-                raise Refusal(f"The credential file {rest} cannot be read ({error.strerror}).") from error
+            except (OSError, UnicodeDecodeError) as error:
+                raise Refusal(f"The credential file {rest} cannot be read ({error}).") from error
         if scheme == "sealed":
             from cryptography.exceptions import InvalidTag
             from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-            blob = base64.b64decode(rest)
             try:
+                blob = base64.b64decode(rest)
                 return AESGCM(self._sealing_key()).decrypt(blob[:12], blob[12:], None).decode()
-            except InvalidTag as error:
+            except (InvalidTag, ValueError) as error:
                 raise Refusal(
                     "A stored credential does not open with this home's secret.key.", "Add it again."
                 ) from error
@@ -87,7 +87,7 @@ class Vault:
 
 
 def new_key() -> str:
-    """A fresh API key: `sk-bl-` and 160 random bits; the form that clients which check for `sk-` accept."""
+    """A fresh API key: `sk-bl-` and 200 random bits; the form that clients which check for `sk-` accept."""
     return "sk-bl-" + base64.b32encode(secrets.token_bytes(25)).decode().lower()
 
 

@@ -64,10 +64,13 @@ class Wheel:
                 self._loop.call_exception_handler({"message": "on_deadline failed", "exception": error})
             if thing.deadline != GONE:
                 self.add(thing)
-        for call in self.every_step:
-            call(now)
         self._next = max(self._next + STEP_S, now)
-        self._handle = self._loop.call_at(self._next, self._step)
+        self._handle = self._loop.call_at(self._next, self._step)  # before anything that could raise
+        for call in self.every_step:
+            try:
+                call(now)
+            except Exception as error:
+                self._loop.call_exception_handler({"message": "a step of the clock failed", "exception": error})
 
 
 FOREVER = float("inf")  # watched, but without a limit at present

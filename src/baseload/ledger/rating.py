@@ -34,7 +34,7 @@ OUTCOME_CHARGED = {
     "ok": True,
     "client_left": True,  # for what was delivered
     "upstream_cut": True,  # the client has what came before the cut
-    "timeout": True,
+    "timeout": True,  # these two only where the reply had begun: not with an error status
     "lost": True,  # recovery counts only what the journal proves was delivered
     "upstream_error": False,  # the client got an error; a provider that bills its own failure bills us
 }
@@ -112,7 +112,7 @@ def _amounts(reading: Reading, basis: Basis, used: Mapping[str, int]) -> Rating:
         cost_given = cost if given is used else rate_nano(cost_row, given, select, at_ns)
         cost_currency = cost_row.currency
     margin_ppm = None
-    if not OUTCOME_CHARGED.get(reading.outcome, True):
+    if not OUTCOME_CHARGED.get(reading.outcome, True) or reading.status >= 400:  # an error status delivered nothing
         charge, charge_currency = 0, cost_currency
     elif reading.charge_price:
         if basis.charge_row is None:

@@ -1,9 +1,9 @@
 """Reads a chat or completions reply stream along for the meter, and hides the usage frame nobody asked for.
 
 In:     body bytes in pieces cut anywhere, then `close()`. Out: the bytes to forward now, and the facts as attributes.
-Without `strip` a piece goes on as it is, at once. With `strip` frames go on the moment they are whole; the frame that
-holds only the usage is left out (recognised by its own content, so nothing waits for the frame after it), and so are
-top-level `"usage":null` members. Every other byte stays.
+Frames go on the moment they are whole, so that whatever ends a stream early ends it between two of them. With `strip`
+the frame that holds only the usage is left out (recognised by its own content: nothing waits for the frame after it),
+and so are top-level `"usage":null` members. Every other byte stays.
 Holds:  one unfinished frame, four usage reports at most, one error. Never the reply.
 
 A null usage member stays where it cannot be cut out with certainty: in data over several `data:` lines, or before more
@@ -99,11 +99,11 @@ class StreamMeter:
                     return piece
                 return b"" if verdict == _DROP else without_null_usage(piece)
         frames = self._cutter.feed(piece)
-        if not self.strip:
-            for frame in frames:
-                self._read(frame)
-            return piece
-        return b"".join([self._stripped(frame) for frame in frames])
+        if self.strip:
+            return b"".join([self._stripped(frame) for frame in frames])
+        for frame in frames:
+            self._read(frame)
+        return frames[0] if len(frames) == 1 else b"".join(frames)
 
     def close(self) -> bytes:
         """The end of the body: the unfinished rest, to forward. A last frame without its blank line still counts."""
@@ -113,7 +113,7 @@ class StreamMeter:
         if self.strip:
             return self._stripped(rest)
         self._read(rest)
-        return b""
+        return rest
 
     def _stripped(self, frame: bytes) -> bytes:
         verdict = self._read(frame)
