@@ -185,6 +185,15 @@ def test_a_home_that_others_can_open_is_refused(home):
         Home.at(home).make()
 
 
+def test_a_database_that_is_none_is_refused_with_the_remedy(tmp_path):
+    path = tmp_path / "home"
+    path.mkdir(mode=0o700)
+    (path / "baseload.db").write_text("garbage " * 200)
+    with pytest.raises(Refusal, match="file is not a database") as refused:
+        prepare(Home.at(path), "127.0.0.1", 0, 0)
+    assert "backup" in refused.value.fix
+
+
 def test_a_home_that_cannot_be_made_or_written_is_refused_without_a_traceback(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):

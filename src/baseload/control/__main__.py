@@ -20,6 +20,7 @@ from pathlib import Path
 
 import uvicorn
 from sqlalchemy import Engine
+from sqlalchemy.exc import DatabaseError
 
 from baseload import store
 from baseload.control.app import doors
@@ -98,6 +99,12 @@ def _migrate(engine: Engine) -> None:
                 raise
             log.warning("waiting for the database: %s", away)
             time.sleep(1.0)
+        except DatabaseError as error:  # a file that is none, say
+            raise Refusal(
+                f"The database cannot be used ({error.orig}).",
+                "Restore it from a backup, see docs/rooms/control.md.",
+                code="database_unusable",
+            ) from error
 
 
 def unix_socket(home: Home) -> socket.socket:
