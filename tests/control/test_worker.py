@@ -106,6 +106,16 @@ def test_lag_is_told_in_seconds(context):
     assert health.lag_s(context, now) < 60
 
 
+def test_a_database_restored_beside_a_new_journal_settles_the_new_one(context):
+    worker = Settlement(context)
+    write(context, "g0", "old-a", "old-b")
+    assert worker.round()
+    shutil.rmtree(context.home.journal / "g0")  # the restored home has the database, not the journal
+    write(context, "g0", "new")  # at the very places where the old ones stood
+    assert worker.round()
+    assert sorted(settled(context)) == ["new", "old-a", "old-b"]
+
+
 def test_doctor_says_when_the_journal_ends_before_what_was_settled(context):
     folder = context.home.journal / "g0"
     folder.mkdir()

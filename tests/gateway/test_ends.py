@@ -396,11 +396,12 @@ def test_a_connection_with_an_unsent_request_is_not_used_again(tmp_path: Path) -
 
 def test_a_plain_drain_is_bounded_in_bytes(tmp_path: Path) -> None:
     """The limit is 64 MB: a provider that goes on beyond it is cut off, and the call still ends."""
-    sent = threading.Event()
+    begun, sent = threading.Event(), threading.Event()
 
     def handler(sock: socket.socket, number: int) -> None:
         odd.read_request(sock)
         sock.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 900000000\r\n\r\n")
+        begun.set()
         with contextlib.suppress(OSError):
             for _ in range(2000):
                 sock.sendall(b" " * 2**20)
@@ -413,7 +414,7 @@ def test_a_plain_drain_is_bounded_in_bytes(tmp_path: Path) -> None:
         with gateway(home) as running:
             with running.connect() as sock:
                 sock.sendall(WHOLE)
-                time.sleep(0.3)
+                assert begun.wait(10)
             (reading,) = home.wait_readings(1, 30)
             assert sent.wait(10), "the provider's connection was closed"
     assert reading.outcome == "client_left"

@@ -16,6 +16,7 @@ from baseload import store
 from baseload.control.context import Context
 from baseload.control.services import config
 from baseload.errors import Refusal
+from baseload.gateway.journal.identity import journal_name
 from baseload.gateway.journal.prune import prune
 from baseload.ledger.settle import Settler, cursor
 
@@ -66,7 +67,7 @@ class Settlement(threading.Thread):
         state = self._context.state
         try:
             while True:
-                done = self._settler.step(directory, directory.name, STEP_ENTRIES)
+                done = self._settler.step(directory, journal_name(directory), STEP_ENTRIES)
                 if done.conflicts or done.torn or done.unpriced or done.unmetered:
                     log.warning(
                         "journal %s: %d conflicting, %d torn, %d unpriced, %d unmetered; see: baseload ledger check",
@@ -94,7 +95,7 @@ class Settlement(threading.Thread):
         for directory in journals(self._context.home.journal):
             try:
                 with store.reading(self._context.engine) as connection:
-                    position = cursor(connection, directory.name)
+                    position = cursor(connection, journal_name(directory))
                 if position is not None and (gone := prune(directory, position, KEEP_S, time.time())):
                     log.info("journal %s: %d settled segments deleted", directory.name, len(gone))
             except (OSError, store.DatabaseAway) as error:

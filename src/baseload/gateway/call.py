@@ -63,6 +63,7 @@ class Call:
     _parts_size = 0
     _progress_frames = 0
     _started = False
+    _stopping = False  # the gateway is
     hold: Hold
 
     def __init__(self, gw: Gateway, down: Downstream, key: Key, endpoint: str, ask: Ask, offer: Offer) -> None:
@@ -307,7 +308,7 @@ class Call:
 
     def _fail(self, fault: Fault, *, unsent: bool = False) -> None:
         """The attempt failed: a reading, and an answer in the client's own protocol."""
-        refusal = client_view(fault)
+        refusal = refusals.Draining() if self._stopping else client_view(fault)
         started = self._started
         if self.down is None and self.delivered_frames >= 0:
             outcome = "client_left"  # it had left before; what the provider did then is the fault's to say
@@ -401,6 +402,7 @@ class Call:
         """The gateway stops and cannot wait for this call any longer."""
         if not self.settled:
             self.gw.pool_of(self.offer).forget(self)
+            self._stopping = True
             self._abandon(Fault(kind="timeout", message="this gateway stopped before the reply was complete"))
 
     # -- what the client's connection says

@@ -73,6 +73,7 @@ class Gateway:
         self._pools: dict[ProviderRow, Pool] = {}
         self._ids = _fresh_prefix()
         self._counter = 0
+        self._told: set[str] = set()
         self._progress_at = 0.0
         self._look_again_at = 0.0
         # A key may be used the moment it was made: an unknown one is a reason to look at the snapshot's file at once.
@@ -194,6 +195,9 @@ class Gateway:
         unpriced = [offer.name for offer in able if not offer.trouble]
         if unpriced:
             return refusals.Unpriced(model, f"offer {', '.join(unpriced[:3])}")
+        if model in self._told:  # once a catalog: a client that repeats must not fill the log
+            return refusals.NoProvider(model)
+        self._told.add(model)
         for line in merit.order(able, endpoint, at_ns, input_tokens, output_tokens):
             log.warning("no offer for %s: %s: %s", model, line.offer, line.why_not)
         return refusals.NoProvider(model)
@@ -269,6 +273,7 @@ class Gateway:
     def use(self, catalog: Catalog) -> None:
         """Serves by a new catalog from now on; running calls keep what they began with."""
         self.catalog = catalog
+        self._told.clear()
         rows = set(catalog.providers.values())
         for row in [row for row in self._pools if row not in rows]:
             self._pools.pop(row).close()

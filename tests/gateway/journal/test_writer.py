@@ -234,7 +234,7 @@ def test_a_really_full_file_system_does_the_same(tmp_path: Path) -> None:
 def test_a_start_on_a_full_disk_is_refused_and_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match=r"cannot begin its journal.*No space left"):
         open_journal(tmp_path, "g1", NOW_NS, allocate=Disk(10))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["lock"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["identity", "lock"]
     open_journal(tmp_path, "g1", NOW_NS).close()
 
 

@@ -15,6 +15,7 @@ from baseload.control.context import Context
 from baseload.control.services.times import period_ns
 from baseload.control.worker import journals
 from baseload.errors import Refusal
+from baseload.gateway.journal.identity import journal_name
 from baseload.ledger import backup as backups
 from baseload.ledger import bills, calls, export, texts
 from baseload.ledger import check as checks
@@ -104,7 +105,7 @@ def usage(context: Context, *, by: str, account: str, since: str, until: str) ->
 
 def check(context: Context) -> list[dict[str, Any]]:
     """What `ledger check` finds, with the journals of this home."""
-    folders = {path.name: path for path in journals(context.home.journal)}
+    folders = {journal_name(path): path for path in journals(context.home.journal)}
     return [msgspec.to_builtins(finding) for finding in checks.check(context.engine, folders)]
 
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from baseload.errors import Refusal
+from baseload.gateway.journal.identity import mark
 
 
 class DirectoryLock:
@@ -32,7 +33,8 @@ class DirectoryLock:
             who = f"process {os.getpid()} (gateway {gateway})\n".encode()
             os.pwrite(self._fd, who, 0)
             os.ftruncate(self._fd, len(who))
-        except OSError:  # only a courtesy to the other process; a full disk is told by whoever needs room
+            mark(directory)
+        except OSError:  # the first is only a courtesy to others; a full disk is told by whoever needs room
             pass
         except BaseException:
             os.close(self._fd)
