@@ -77,7 +77,7 @@ def test_rotation_closes_truncates_and_starts_with_the_open_holds(tmp_path: Path
         assert len(carry.holds) <= 2
     assert writer.close()
     assert segment_path(tmp_path, numbers[-1]).read_bytes().endswith(CLOSE)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{n:010d}.seg" for n in numbers] + ["lock"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{n:010d}.seg" for n in numbers] + ["identity", "lock"]
 
 
 def test_a_carry_larger_than_a_segment_gets_a_segment_that_holds_it(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_leftovers_of_a_killed_rotation_are_removed(tmp_path: Path) -> None:
     writer.append(refused(1))
     assert writer.close()
     assert read_all(tmp_path) == [refused(1)]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["0000000001.seg", "lock"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0000000001.seg", "identity", "lock"]
 
 
 class Disk:
