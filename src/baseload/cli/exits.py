@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 
 from baseload.errors import Refusal
@@ -47,5 +48,12 @@ def complain(say: str, fix: str = "") -> None:
 
 def note(words: str) -> None:
     """Prints words for a person; never mixed into the data on stdout."""
-    with contextlib.suppress(OSError):  # a terminal that was closed must not end what runs
+    try:
         print(words, file=sys.stderr, flush=True)
+    except OSError:
+        # A terminal that was closed must not end what runs, nor what is left in the buffers the exit code (120).
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

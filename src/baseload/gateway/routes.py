@@ -135,7 +135,9 @@ class Routes:
                 raise refusals.CallNotFound(call[:64])
             while True:
                 status, body = await ask_control(self._control, f"/api/internal/calls/{call}?account={key.account.id}")
-                if status == 200:
+                # its hold may be settled before its reading is: wait for that, unless it really runs
+                ended = b'"state":"running"' not in body or any(running.id == call for running in gw.calls)
+                if status == 200 and (ended or gw.loop.time() > until):
                     connection.reply(200, b"content-type: application/json\r\n" + date_line(gw.clock_ns()), body)
                     return
                 if gw.loop.time() > until:
