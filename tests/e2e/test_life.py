@@ -64,3 +64,14 @@ def test_lesson_47_whatever_is_killed_comes_back_and_nothing_is_lost(tmp_path: P
                 time.sleep(0.5)
         assert [record["attempts"][0]["outcome"] for record in records] == ["ok"] * len(calls)
         assert grid.json("ledger", "check")["findings"] == []
+
+
+def test_a_grid_that_syncs_its_journal(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with up(home, "--fsync", "group") as grid:
+        gateway = next(
+            child["pid"] for child in json.loads((home / "run.json").read_text())["children"] if child["name"] == "g0"
+        )
+        assert "group" in Path(f"/proc/{gateway}/cmdline").read_text().split("\0")
+        (record,) = grid.settled([call(grid, grid.key)])
+        assert record["state"] == "settled"

@@ -40,9 +40,12 @@ class Plan:
     control_port: int
     engine_port: int
     gateways: int
+    fsync: str = "off"
 
     @classmethod
-    def of(cls, home: Home, *, host: str, port: int, control_port: int, engine_port: int, gateways: int) -> Plan:
+    def of(
+        cls, home: Home, *, host: str, port: int, control_port: int, engine_port: int, gateways: int, fsync: str = "off"
+    ) -> Plan:
         """Chooses the ports; refuses a taken one before anything has started."""
         return cls(
             home,
@@ -51,6 +54,7 @@ class Plan:
             free_port("127.0.0.1", control_port, "control plane", "--control-port"),
             free_port("127.0.0.1", engine_port if can_bind("127.0.0.1", engine_port) else 0, "engine", "--engine-port"),
             gateways,
+            fsync,
         )
 
     @property
@@ -251,7 +255,7 @@ class Stack:
 
     def _gateway_command(self, number: int) -> list[str]:
         words = [sys.executable, "-m", "baseload.gateway", "--home", str(self.home.path), "--id", f"g{number}"]
-        words += ["--host", self.plan.host, "--port", str(self.plan.port)]
+        words += ["--host", self.plan.host, "--port", str(self.plan.port), "--fsync", self.plan.fsync]
         return words + (["--reuse-port"] if self.plan.gateways > 1 else [])
 
     def _engine_child(self) -> Child | None:

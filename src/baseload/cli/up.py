@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -37,6 +37,7 @@ def up(
     engine_port: int = runfile.ENGINE_PORT,
     gateways: int = 1,
     engine: bool = True,
+    fsync: Literal["off", "group"] = "off",
     json: Annotated[bool, Parameter(negative="")] = False,
     local: Local = LOCAL,
 ) -> int:
@@ -64,6 +65,9 @@ def up(
         How many gateway processes share the port.
     engine
         Run the embedded engine, if the configuration has one.
+    fsync
+        "off": a killed process loses nothing, a power loss what the system had not written yet (seconds). "group":
+        the journal is on the disk within 10 ms, so a power loss loses at most that.
     json
         Print one line {"v":1,"ready":true,...} when ready, for programs.
     """
@@ -74,7 +78,13 @@ def up(
     with locked(home):
         wait_for_leftovers(home)
         plan = Plan.of(
-            home, host=host, port=port, control_port=control_port, engine_port=engine_port, gateways=gateways
+            home,
+            host=host,
+            port=port,
+            control_port=control_port,
+            engine_port=engine_port,
+            gateways=gateways,
+            fsync=fsync,
         )
         stack = Stack(plan, engine=engine, say=exits.note)
         try:
