@@ -117,6 +117,7 @@ class Supervisor:
         self.hurry = False
         self._terminal = False
         self._say = say
+        self._echoes: dict[str, Echo] = {}
 
     def catch_signals(self) -> None:
         """SIGINT and SIGTERM ask for an orderly stop; a second one hurries. SIGHUP reloads the configuration, or stops
@@ -156,17 +157,22 @@ class Supervisor:
                 return "stopped before everything was ready"
             if time.monotonic() > end:
                 return f"{', '.join(child.name for child in watched)} not ready within {limit_s:.0f} s"
+            self._echo(watched)
             time.sleep(LOOK_EVERY_S)
         return ""
 
+    def _echo(self, children: Iterable[Child]) -> None:
+        """Shows errors of the logs, also while a start waits for something."""
+        for child in children:
+            echo = self._echoes.setdefault(child.name, Echo(child.log))
+            for line in echo.news():
+                self._say(f"{child.name}: {line}")
+
     def watch(self, restarted: Callable[[], None]) -> None:
         """Until a stop is asked for: restarts what dies, with growing patience, and shows errors of the logs."""
-        echoes = {child.name: Echo(child.log) for child in self.children}
         while not self.stopping:
             now = time.monotonic()
-            for name, echo in echoes.items():
-                for line in echo.news():
-                    self._say(f"{name}: {line}")
+            self._echo(self.children)
             for child in self.children:
                 if child.running():
                     continue

@@ -97,7 +97,7 @@ def _migrate(engine: Engine) -> None:
         except store.DatabaseAway as away:
             if time.monotonic() > end:
                 raise
-            log.warning("waiting for the database: %s", away)
+            log.error("waiting for the database: %s", away)
             time.sleep(1.0)
         except DatabaseError as error:  # a file that is none, say
             raise Refusal(

@@ -52,8 +52,8 @@ api_key  = "sk-bl-..."</code></pre>
 </section>
 <section>
 <h2>For the operator</h2>
-<p>The console opens to the administrator's token; until it is signed in, nothing about this installation is shown.
-On the machine itself no token is needed:</p>
+<p>There is no console yet, and nothing about this installation is shown here. The command does everything; on the
+machine itself it needs no token:</p>
 <pre><code>baseload status
 baseload keys create
 baseload doctor</code></pre>
