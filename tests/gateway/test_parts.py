@@ -164,3 +164,25 @@ def test_a_snapshot_comes_back_as_it_was_and_garbage_is_refused(tmp_path: Path) 
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(msgspec.DecodeError):
         snapshots.read(path)
+
+
+def test_a_step_that_fails_does_not_stop_the_clock() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: None)
+        wheel = Wheel(loop)
+        steps: list[float] = []
+
+        def step(now: float) -> None:
+            steps.append(now)
+            raise OSError("no")
+
+        wheel.every_step.append(step)
+        thing = Thing(loop.time() + 0.6)
+        wheel.add(thing)
+        await asyncio.sleep(1.3)
+        wheel.stop()
+        assert len(steps) >= 3
+        assert len(thing.met) == 1
+
+    asyncio.run(main())

@@ -62,6 +62,12 @@ def test_an_error_of_the_provider_that_reports_usage_costs_us_and_not_the_accoun
     assert rated(reading("c", input=100, outcome="upstream_error"))[2:6] == (100_000, "USD", 0, "USD")
 
 
+@pytest.mark.parametrize("outcome", ["upstream_cut", "timeout"])
+def test_an_account_pays_for_a_broken_reply_only_if_it_got_some_of_it(outcome):
+    assert rated(reading("c", input=100, outcome=outcome, status=502))[2:6] == (100_000, "USD", 0, "USD")
+    assert rated(reading("c", input=100, outcome=outcome, status=200))[4] > 0
+
+
 def test_what_was_never_sent_used_nothing():
     assert rated(unknown_usage("c", outcome="client_left", sent_ns=0)).state == NO_USAGE
 
