@@ -5,13 +5,16 @@ from __future__ import annotations
 import shutil
 import time
 
+import msgspec
 from sqlalchemy import func, select
 
 from baseload import store
-from baseload.control.services import config, health
+from baseload.control.services import config, health, reports
 from baseload.control.worker import Settlement, Watcher, journals
 from baseload.gateway.journal.entries import Reading
 from baseload.gateway.journal.writer import JournalWriter
+from baseload.ledger.prices import keep_price
+from baseload.money.price import PriceRow
 from baseload.store import tables as t
 
 
@@ -114,6 +117,25 @@ def test_a_database_restored_beside_a_new_journal_settles_the_new_one(context):
     write(context, "g0", "new")  # at the very places where the old ones stood
     assert worker.round()
     assert sorted(settled(context)) == ["new", "old-a", "old-b"]
+
+
+def test_a_reading_without_a_price_is_kept_and_posted_when_there_is_one(context):
+    entry = msgspec.structs.replace(reading("odd", context), meters={"input_uncached": 100, "cache_write_1h": 10})
+    writer = JournalWriter(context.home.journal / "g0", "g0", segment_bytes=65536)
+    writer.append(entry)
+    assert writer.flush()
+    writer.close()
+    assert Settlement(context).round()
+    assert [finding["check"] for finding in reports.check(context)] == ["unpriced"]
+    still = reports.resettle(context, cost_price=0, charge_price=0, actor="test")
+    assert (still["settled"], [line["call"] for line in still["open"]]) == (0, ["odd"])
+    row = PriceRow(book="cost:local", model="smollm2", currency="USD", rate={"input": "1", "cache_write_1h": "3"})
+    with store.writing(context.engine) as connection:
+        kept = keep_price(connection, row)
+    assert reports.resettle(context, cost_price=kept.id, charge_price=0, actor="test") == {"settled": 1, "open": []}
+    assert reports.check(context) == []
+    bill = reports.bill(context, account="default", since="", until="", month="")
+    assert bill["bill"]["totals"][0]["nano"] == 100 * 1000 + 10 * 3000
 
 
 def test_doctor_says_when_the_journal_ends_before_what_was_settled(context):

@@ -33,11 +33,7 @@ EACH: dict[str, Refusal] = {
     "method_not_allowed": refusals.MethodNotAllowed("PUT", "/v1/models", "GET"),
     "call_not_found": refusals.CallNotFound("c1"),
     "no_provider": refusals.NoProvider("gpt"),
-    "upstream_timeout": refusals.UpstreamTimeout(120),
-    "upstream_garbage": refusals.UpstreamGarbage(),
-    "journal_full": refusals.JournalFull(),
     "draining": refusals.Draining(),
-    "overloaded": refusals.Overloaded("1024 calls are running."),
 }
 STATUS = {
     "invalid_api_key": 401,
@@ -59,11 +55,7 @@ STATUS = {
     "method_not_allowed": 405,
     "call_not_found": 404,
     "no_provider": 503,
-    "upstream_timeout": 504,
-    "upstream_garbage": 502,
-    "journal_full": 503,
     "draining": 503,
-    "overloaded": 503,
 }
 
 
@@ -95,7 +87,6 @@ def test_a_refusal_says_what_to_change(code: str):
         ("model_not_found", "invalid_request_error"),
         ("context_length_exceeded", "invalid_request_error"),
         ("no_provider", "server_error"),
-        ("upstream_timeout", "server_error"),
     ],
 )
 def test_types_as_openai_names_them(code: str, kind: str):
@@ -109,9 +100,6 @@ def test_types_as_openai_names_them(code: str, kind: str):
         ("insufficient_quota", [("x-should-retry", "false")]),
         ("rate_limit_exceeded", [("retry-after", "3")]),
         ("no_provider", [("retry-after", "1"), ("x-should-retry", "true")]),
-        ("upstream_timeout", [("x-should-retry", "false")]),
-        ("upstream_garbage", [("x-should-retry", "false")]),
-        ("journal_full", [("retry-after", "10"), ("x-should-retry", "true")]),
     ],
 )
 def test_whether_and_when_a_client_repeats(code: str, want: list[tuple[str, str]]):
@@ -137,8 +125,6 @@ def client(refusal: Refusal) -> tuple[openai.OpenAI, list[httpx.Request]]:
         ("model_not_found", openai.NotFoundError, 1),
         ("unpriced_model", openai.BadRequestError, 1),
         ("insufficient_quota", openai.RateLimitError, 1),
-        ("upstream_timeout", openai.InternalServerError, 1),
-        ("upstream_garbage", openai.InternalServerError, 1),
     ],
 )
 def test_the_official_client_raises_the_right_exception_and_does_not_repeat(

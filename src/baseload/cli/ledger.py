@@ -32,6 +32,30 @@ def check(*, common: Common = COMMON) -> int:
 
 
 @app.command
+def resettle(*, cost_price: int = 0, charge_price: int = 0, common: Common = COMMON) -> int:
+    """Post the readings that had no price when they were settled. Exit 8 while some still have none.
+
+    Examples:
+      baseload ledger resettle
+      baseload ledger resettle --cost-price 12
+
+    Parameters
+    ----------
+    cost_price
+        Price row (its id in `baseload prices show`) to take for what the provider charges; 0 means the reading's own.
+    charge_price
+        Price row to take for what the account pays; 0 means the reading's own, or cost plus margin.
+    """
+    found = common.client().post("/api/ledger/resettle", {"cost_price": cost_price, "charge_price": charge_price})
+    if common.json:
+        print_json(settled=found["settled"], open=found["open"])
+    else:
+        print_rows(found["open"], ("call", "attempt", "say"), as_json=False, name="open")
+        exits.note(f"{found['settled']} readings posted, {len(found['open'])} still without a price.")
+    return exits.DIFFERS if found["open"] else exits.OK
+
+
+@app.command
 def export(
     *, format: Literal["csv", "jsonl", "beancount"] = "csv", since: str = "", until: str = "", common: Common = COMMON
 ) -> None:

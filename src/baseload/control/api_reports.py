@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel, Field
 
 from baseload.control.api import Actor, Ctx, Json
 from baseload.control.services import reports
@@ -50,6 +51,16 @@ def bill(ctx: Ctx, account: str = "default", since: str = "", until: str = "", m
 @router.get("/ledger/check")
 def check_ledger(ctx: Ctx) -> Json:
     return {"findings": reports.check(ctx)}
+
+
+class Resettle(BaseModel):
+    cost_price: int = Field(0, ge=0)
+    charge_price: int = Field(0, ge=0)
+
+
+@router.post("/ledger/resettle")
+def resettle_ledger(ctx: Ctx, actor: Actor, body: Resettle) -> Json:
+    return reports.resettle(ctx, cost_price=body.cost_price, charge_price=body.charge_price, actor=actor)
 
 
 @router.get("/ledger/export")

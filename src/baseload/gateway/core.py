@@ -64,12 +64,12 @@ class Gateway:
         self.wheel = Wheel(loop)
         self.metrics = Metrics()
         self.draining = False
+        self._hurried = False
         self.connections: set[Downstream] = set()
         self.calls: set[Call] = set()
         self.tick = Tick(loop, journal, self.calls)
         self.streams: set[Call] = set()
         self.drains: set[Call] = set()
-        self.started_ns = time.time_ns()
         self._pools: dict[ProviderRow, Pool] = {}
         self._ids = _fresh_prefix()
         self._counter = 0
@@ -284,10 +284,12 @@ class Gateway:
         for connection in list(self.connections):
             connection.drain()
         until = self.loop.time() + self.limits.shutdown_s
-        while self.loop.time() < until and (self.calls or any(each.busy for each in self.connections)):
+        while self.loop.time() < until and not self._hurried:
+            if not self.calls and not any(each.busy for each in self.connections):
+                break
             await asyncio.sleep(0.02)
         self.end_now()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # their last frames go out
         for connection in list(self.connections):
             connection.close()
         for pool in self._pools.values():
@@ -295,6 +297,7 @@ class Gateway:
         self.wheel.stop()
 
     def end_now(self) -> None:
-        """Ends every running call with an error in its protocol and a reading."""
+        """Ends every running call with an error in its protocol and a reading; nobody is waited for any more."""
+        self._hurried = True
         for call in list(self.calls):
             call.shut()

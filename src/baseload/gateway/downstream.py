@@ -21,6 +21,7 @@ from baseload.gateway.head import CHUNKED, HEAD_MAX, BadHead, Head, read_head, s
 from baseload.gateway.http_text import CONTINUE, plain_refusal, reply_bytes
 from baseload.gateway.limits import Limits
 from baseload.gateway.wheel import FOREVER, GONE, Wheel
+from baseload.wire import refusals
 
 PIPELINE_MAX = 256 * 1024
 PIECE_MIN = 4096
@@ -176,9 +177,8 @@ class Downstream(asyncio.Protocol):
         elif state in (_SIZED, _CHUNKED) or (state == _HEAD and self._pending):
             limits = self._service.limits
             seconds = limits.head_timeout_s if state == _HEAD else limits.body_timeout_s
-            say = f"The request did not arrive within {seconds:g} s."
             self._keep = False
-            self._refuse(Refusal(say, "Send it faster.", code="request_timeout", status=408))
+            self._refuse(refusals.RequestTimeout(seconds))
         else:
             self.close()
 
@@ -206,7 +206,8 @@ class Downstream(asyncio.Protocol):
         end = data.find(b"\r\n\r\n", searched)
         if end < 0 or end > HEAD_MAX:
             if len(data) > HEAD_MAX:
-                self._bad(BadHead(431, f"The request head is longer than {HEAD_MAX // 1024} KB."))
+                self._keep = False
+                self._refuse(refusals.HeadTooLarge(HEAD_MAX))
             else:
                 self._pending = data
             return
@@ -225,7 +226,7 @@ class Downstream(asyncio.Protocol):
         self._keep = head.keep_alive and not service.draining
         if length > service.limits.body_max:
             self._keep = False
-            self._refuse(service.limits.too_large(length))
+            self._refuse(refusals.BodyTooLarge(service.limits.body_max))
             return
         refusal = service.decide(self, head)
         if refusal is not None:
@@ -303,7 +304,7 @@ class Downstream(asyncio.Protocol):
             self._chunks_extra = True
         if self._size > service.limits.body_max:
             self._keep = False
-            self._refuse(service.limits.too_large(self._size))
+            self._refuse(refusals.BodyTooLarge(service.limits.body_max))
             return
         if not self._chunks_done:
             self.deadline = min(service.wheel.now + service.limits.body_timeout_s, self._end_at)

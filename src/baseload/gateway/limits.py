@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from baseload.errors import Refusal
-
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes and seconds."""
@@ -22,11 +20,3 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     drains_max: int = 256
     drain_bytes_max: int = 64 * 1024 * 1024
     shutdown_s: float = 30.0  # running calls may finish
-
-    def too_large(self, size: int) -> Refusal:
-        return Refusal(
-            f"The request body has {size if size < 1 << 61 else 'too many'} bytes; this gateway takes {self.body_max}.",
-            "Send less, or refer to large files by URL.",
-            code="body_too_large",
-            status=413,
-        )

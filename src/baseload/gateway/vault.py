@@ -7,7 +7,6 @@ Out:    HMAC-SHA256 hashes of API keys; AES-256-GCM sealed texts. Nothing here i
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import os
 import secrets
@@ -93,8 +92,3 @@ def new_key() -> str:
 
 def key_prefix(key: str) -> str:
     return key[:PREFIX_LENGTH]
-
-
-def fingerprint(data: bytes) -> str:
-    """Short public name of a secret or file, for logs."""
-    return hashlib.sha256(data).hexdigest()[:12]

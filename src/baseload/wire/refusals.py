@@ -187,44 +187,6 @@ class NoProvider(Refusal):
         )
 
 
-class UpstreamTimeout(Refusal):
-    """Not to be repeated by a library: a provider that is slow goes on working, and a repeat is a second purchase."""
-
-    code, status = "upstream_timeout", 504
-
-    def __init__(self, limit_s: float) -> None:
-        super().__init__(
-            f"The provider sent nothing for {limit_s:g} s.",
-            "Ask for less output or stream the reply; a repeat may be billed again.",
-            should_retry=False,
-        )
-
-
-class UpstreamGarbage(Refusal):
-    """Not to be repeated by a library: the provider may have billed what we could not read."""
-
-    code, status = "upstream_garbage", 502
-
-    def __init__(self, say: str = "") -> None:
-        super().__init__(
-            say or "The provider's reply could not be understood.",
-            "Repeat the call, or use another model; a repeat may be billed again.",
-            should_retry=False,
-        )
-
-
-class JournalFull(Refusal):
-    code, status = "journal_full", 503
-
-    def __init__(self, retry_after_s: float = 10.0) -> None:
-        super().__init__(
-            "This gateway has no room left to record calls, and serves none without a record.",
-            "Whoever runs it must free disk space; it takes calls again by itself.",
-            retry_after_s=retry_after_s,
-            should_retry=True,
-        )
-
-
 class Draining(Refusal):
     code, status = "draining", 503
 
@@ -235,13 +197,6 @@ class Draining(Refusal):
             retry_after_s=retry_after_s,
             should_retry=True,
         )
-
-
-class Overloaded(Refusal):
-    code, status = "overloaded", 503
-
-    def __init__(self, say: str, retry_after_s: float = 1.0) -> None:
-        super().__init__(say, f"Repeat in {retry_after_s:.0f} s.", retry_after_s=retry_after_s, should_retry=True)
 
 
 def _short(text: str) -> str:

@@ -16,8 +16,8 @@ from baseload.control.services.times import period_ns
 from baseload.control.worker import journals
 from baseload.errors import Refusal
 from baseload.gateway.journal.identity import journal_name
+from baseload.ledger import amend, bills, calls, export, texts
 from baseload.ledger import backup as backups
-from baseload.ledger import bills, calls, export, texts
 from baseload.ledger import check as checks
 from baseload.ledger import usage as usages
 from baseload.ledger.export import Format
@@ -101,6 +101,15 @@ def usage(context: Context, *, by: str, account: str, since: str, until: str) ->
     report: dict[str, Any] = msgspec.to_builtins(usages.usage(context.engine, start, end, by=(by,), account=number))
     rows = [{"name": row["group"][by], **row} for row in report.pop("rows")]
     return {"period": report, "usage": rows}
+
+
+def resettle(context: Context, *, cost_price: int, charge_price: int, actor: str) -> dict[str, Any]:
+    """Posts the readings that had no price when they were settled; by other price rows where ids are given."""
+    done = amend.resettle(context.engine, cost_price=cost_price, charge_price=charge_price, actor=actor)
+    still_open = [
+        {"reading": each.reading, "call": each.call, "attempt": each.attempt, "say": each.say} for each in done.open
+    ]
+    return {"settled": len(done.settled), "open": still_open}
 
 
 def check(context: Context) -> list[dict[str, Any]]:
