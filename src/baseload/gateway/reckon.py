@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from baseload.gateway.journal.entries import Reading
+from baseload.wire.chat.usage_plain import plain_meters
 from baseload.wire.usage import NEUTRAL_TIERS, Usage, normalise
-from baseload.wire.usage_plain import plain_meters
 
 if TYPE_CHECKING:
     from baseload.gateway.call import Call

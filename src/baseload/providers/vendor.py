@@ -22,8 +22,10 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the key is sent."""
 
+    kind: str = "header"  # "header" | "sigv4" (a Bearer key is taken too) | "google" (OAuth by a service account)
     header: str = "authorization"
     scheme: str = "Bearer"  # "" = the bare key
+    service: str = ""  # sigv4: the name that is signed
     required: bool = True  # False: an engine that may run without a key
     note: str = ""
 
@@ -40,6 +42,20 @@ class UsageFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     cache_write_ttl: str = ""  # lifetime of writes reported without one: "5m", "30m", "1h", "12h"; "" = no such writes
     reported_cost: str = ""  # member of the usage object that names money, such as "cost"
     note: str = ""
+
+
+class Translate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a request of another protocol must mind when it is written for this vendor (`wire.canon.carry.Target`)."""
+
+    developer: bool = False  # chat: the role `developer` is known; else it becomes `system`
+    max_tokens_name: str = "max_tokens"  # chat: how the limit is called
+    thought: str = "effort"  # how thinking is set: "effort" | "budget" | "adaptive" | "toggle" | "none"
+    schema: bool = True  # JSON schema output
+    image_url: bool = True  # images by URL
+    image_bare: bool = False  # images as bare base64, without the data: prefix
+    cache_marks: bool = False  # chat: cache_control on parts
+    reasoning_back: bool = False  # chat: reasoning_content of earlier turns must come back
+    unsupported: tuple[str, ...] = ()  # request members that are refused there, e.g. "seed", "n"
 
 
 class ErrorRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"kind": "class"}):
@@ -71,9 +87,16 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     hosts: tuple[Host, ...] = ()
     auth: Auth = Auth()
     headers: tuple[str, ...] = ()  # optional request headers that a client or operator may set
-    paths: dict[str, str] = msgspec.field(
-        default_factory=lambda: {"chat": "/chat/completions"}
-    )  # endpoint -> path below base_url
+    paths: dict[str, str] = msgspec.field(default_factory=lambda: {"chat": "/chat/completions"})
+    """Endpoint -> path below base_url; one that begins with // is below the host itself. `{model}` is the upstream
+    model, percent-encoded. Endpoints: chat, responses, messages, gemini, converse, qwen, completions, embeddings,
+    gemini_embed, rerank, images, speech, transcriptions; messages_count, gemini_count, responses_count count tokens."""
+    stream_paths: dict[str, str] = {}  # the same for streams, where the path differs
+    auth_for: dict[str, Auth] = {}  # endpoint -> how the key is sent there, where it differs
+    send: dict[str, dict[str, str]] = {}  # endpoint -> headers that every request carries
+    stream_send: dict[str, dict[str, str]] = {}  # the same for streams only
+    translate: Translate = Translate()
+    keeps_state: bool = False  # responses: it keeps replies for previous_response_id, GET and DELETE
     usage: UsageFacts = UsageFacts()
     abort: str = "unknown"  # does closing a stream stop the billing? "stops" | "continues" | "unknown"
     token_frames: bool = False  # a stream frame carries one token, so frames count tokens

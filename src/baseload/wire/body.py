@@ -49,6 +49,10 @@ response_format safety_identifier seed service_tier stop store temperature tool_
 verbosity web_search_options suffix echo dimensions encoding_format enable_thinking thinking thinking_budget
 enable_search search_options top_k min_p repetition_penalty chat_template_kwargs reasoning reasoning_split provider
 models plugins user_id request_id do_sample tool_stream extra_body caching partial cache_prompt ignore_eos
+system stop_sequences output_config cache_control container diagnostics speed inference_geo context_management
+mcp_servers instructions include previous_response_id conversation background background_options truncation text
+max_tool_calls client_metadata contents systemInstruction toolConfig safetySettings cachedContent generationConfig
+labels serviceTier documents query top_n return_documents voice response_format instructions size quality
 """
 _USUAL = frozenset(GUARDED) | frozenset(_NAMES.split())
 
@@ -63,8 +67,10 @@ class InvalidJson(Refusal):
     code, status = "invalid_json", 400
 
 
-def open_body(raw: bytes | bytearray) -> dict[str, Raw]:
+def open_body(raw: bytes | bytearray, guarded: tuple[str, ...] = GUARDED) -> dict[str, Raw]:
     """The members of a JSON object, in their order; of duplicates the last value, at the place of the first.
+
+    `guarded`: the members that a protocol routes or bills by; a name that another reader may take for one is refused.
 
     The values are views that keep `raw` alive. A bytearray is copied first: a view would forbid its owner to resize it.
     Raises `InvalidJson` for everything else, with the byte where it went wrong.
@@ -80,7 +86,7 @@ def open_body(raw: bytes | bytearray) -> dict[str, Raw]:
     if not (members.keys() <= _USUAL):
         if len(members) > MEMBERS_MAX:
             raise InvalidJson(f"The body has {len(members)} members.", f"Send at most {MEMBERS_MAX} at the top level.")
-        _refuse_twins(members.keys() - _USUAL, GUARDED)
+        _refuse_twins(members.keys() - _USUAL, guarded)
     return members
 
 

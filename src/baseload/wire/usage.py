@@ -5,7 +5,7 @@ Out:    `Usage`: meters that sum to the whole, where each side's numbers come fr
 Rules:  the last report wins, per field; reports are never added. Zero is a report, absent is not. No meter is negative.
         The total of each side stays, its parts are cut to fit; a contradiction is flagged, never repaired in silence.
 
-The arithmetic of the OpenAI shapes is in `usage_openai.py`; this file merges, chooses and fills gaps.
+The arithmetic of the OpenAI shapes is in `chat/usage.py`; this file merges, chooses and fills gaps.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Raw
 
-from baseload.wire import usage_openai
-from baseload.wire.shapes import FAILED, NULL
-from baseload.wire.usage_openai import Found
+from baseload.wire.chat import usage as chat_usage
+from baseload.wire.found import Found
+from baseload.wire.raw import FAILED, NULL
 
 REPORTED, COUNTED, ESTIMATED, MISSING = "reported", "counted", "estimated", "missing"
 
@@ -32,9 +32,9 @@ _PRICE_NAMES = {
 }
 NEUTRAL_TIERS = frozenset(("", "default", "standard", "on_demand", "auto"))
 _READERS: dict[str, Callable[..., Found]] = {
-    "openai-chat": usage_openai.read,
-    "openai-chat-batch-item": usage_openai.read,
-    "openai-embeddings": usage_openai.read,
+    "openai-chat": chat_usage.read,
+    "openai-chat-batch-item": chat_usage.read,
+    "openai-embeddings": chat_usage.read,
 }
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _encode = msgspec.json.Encoder().encode

@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from baseload.wire.chat.usage_plain import plain_meters
 from baseload.wire.usage import normalise
-from baseload.wire.usage_plain import plain_meters
 
-VECTORS = json.loads((Path(__file__).with_name("usage_vectors.json")).read_text())["vectors"]
+VECTORS = json.loads((Path(__file__).parents[1] / "usage_vectors.json").read_text())["vectors"]
 COUNT = st.one_of(st.integers(0, 50), st.integers(-3, 10**15), st.sampled_from([None, True, 1.5, "3", 2**70]))
 
 

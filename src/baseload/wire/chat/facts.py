@@ -1,6 +1,6 @@
 """Reads a whole (not streamed) reply of `chat`, `completions` or `embeddings`. Never raises: garbage is a fact too.
 
-In:     the body bytes. Out: `Reply`. HTTP 200 does not mean success: see `Reply.error`.
+In:     the body bytes. Out: `Facts`. HTTP 200 does not mean success: see `Facts.error`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ import msgspec
 from msgspec import Raw
 
 from baseload.wire.body import half_surrogates_masked
-from baseload.wire.shapes import ABSENT, FAILED, choices_or_none, decode_loose, text_or_empty, timings_report
+from baseload.wire.chat.shapes import choices_or_none, decode_loose, text_or_empty, timings_report
+from baseload.wire.metering import Facts
+from baseload.wire.raw import ABSENT, FAILED
 
 
 class _Choice(msgspec.Struct, gc=False):
@@ -45,21 +47,7 @@ _decode = msgspec.json.Decoder(_Body).decode
 _decode_message = msgspec.json.Decoder(_Message).decode
 
 
-class Reply(msgspec.Struct, gc=False):
-    """What a whole reply says about itself."""
-
-    usage: bytes = b""  # the provider's object, byte for byte; b"" = none
-    usages: list[bytes] = []  # the same for `usage.normalise`, with llama.cpp's timings where they stand beside it
-    model: str = ""
-    service_tier: str = ""
-    id: str = ""
-    error: bytes = b""  # an error in a 200 body: the `error` value, the `base_resp`, or the whole flat object
-    finish_reasons: tuple[str, ...] = ()
-    text_bytes: int = 0  # about the bytes of generated text; only where usage is missing and must be counted
-    malformed: bool = False  # not a JSON object
-
-
-def read_reply(endpoint: str, body: bytes) -> Reply:
+def read_reply(endpoint: str, body: bytes) -> Facts:
     """Facts of a reply body to a call of `endpoint`."""
     try:
         found = _decode(body)
@@ -68,7 +56,7 @@ def read_reply(endpoint: str, body: bytes) -> Reply:
         try:
             found = _decode_loosely(body)
         except FAILED:
-            return Reply(malformed=True)
+            return Facts(malformed=True)
     choices = found.choices if found.choices and endpoint != "embeddings" else []
     reasons: tuple[str, ...] = ()
     usage = bytes(found.usage)
@@ -79,7 +67,7 @@ def read_reply(endpoint: str, body: bytes) -> Reply:
             reasons = (*reasons, choice.finish_reason)
         if not usage and choice.usage is not ABSENT and memoryview(choice.usage)[0] == _BRACE:
             usage = bytes(choice.usage)  # Moonshot
-    reply = Reply(
+    reply = Facts(
         usage, [usage] if usage else [], found.model or "", found.service_tier or "", found.id or "", b"", reasons
     )
     if found.error is not ABSENT or found.message is not ABSENT or found.base_resp is not ABSENT:

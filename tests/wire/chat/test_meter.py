@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baseload.errors import ProviderFault
-from baseload.wire.meter import ERROR_MAX, StreamMeter
-from baseload.wire.strip import without_null_usage
+from baseload.wire.chat.meter import ERROR_MAX, StreamMeter
+from baseload.wire.chat.strip import without_null_usage
 from baseload.wire.usage import normalise
 from tests.wire.recorded import RECORDED, Facts, Stream
 

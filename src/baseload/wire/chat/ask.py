@@ -2,7 +2,7 @@
 
 In:     the members of a request body. Out: `Ask` (what routing and holding need), the patched body, or a refusal that
         names the member at fault. Messages are not looked into: the provider checks them, we forward them.
-Replies are read in `reply.py` (whole) and `meter.py` (streams); their names are exported here too.
+Replies are read in `facts.py` (whole) and `meter.py` (streams); their names are exported here too.
 """
 
 from __future__ import annotations
@@ -12,50 +12,23 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Raw
 
-from baseload.errors import Refusal
+from baseload.wire.ask import TRUE, Ask, InvalidMember, count, flag, whole
 from baseload.wire.body import close_body, open_object
-from baseload.wire.meter import StreamMeter
-from baseload.wire.reply import Reply, read_reply
-
-__all__ = ["ENDPOINTS", "Ask", "InvalidMember", "Reply", "StreamMeter", "patch_request", "read_reply", "read_request"]
+from baseload.wire.raw import NULL
 
 ENDPOINTS = {"chat": "messages", "completions": "prompt", "embeddings": "input"}
 """Endpoint -> the member that carries its input."""
 
-COUNT_MAX = 2**31 - 1
-"""Largest `max_tokens` and `n` taken; beyond it other readers may wrap around."""
 
 _str = msgspec.json.Decoder(str).decode
 _bool = msgspec.json.Decoder(bool).decode
-_int = msgspec.json.Decoder(int).decode
 _list = msgspec.json.Decoder(list[Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
-_NULL = Raw(b"null")
-_TRUE = Raw(b"true")
-_OFF = (Raw(b"false"), _NULL)
 _USAGE_ONLY = Raw(b'{"include_usage":true}')
 _STREAM_OPTIONS = ("include_usage",)
 _CACHE_OPTIONS = ("ttl",)
 _THINKING = ("reasoning_effort", "thinking", "enable_thinking", "reasoning", "chat_template_kwargs")
-
-
-class InvalidMember(Refusal):
-    """A member of the request is missing or has a value that cannot be served; `param` names it."""
-
-    code, status = "invalid_value", 400
-
-
-class Ask(msgspec.Struct, frozen=True, gc=False):
-    """What a request asks for, as far as routing, holding and metering need it."""
-
-    model: str
-    stream: bool = False
-    wants_usage: bool = False  # the client itself asked for usage in its stream
-    max_output: int = 0  # tokens a choice; the larger where several limits are given; 0 = no limit given
-    n: int = 1  # choices that are generated and billed, over all prompts
-    thinking: bool | None = None  # None = not said
-    cache_ttl: str = ""  # asked lifetime of cache writes, "" = not said
 
 
 def read_request(endpoint: str, members: Mapping[str, Raw]) -> Ask:
@@ -70,39 +43,39 @@ def read_request(endpoint: str, members: Mapping[str, Raw]) -> Ask:
         raise _no_model(raw)
     if endpoint == "embeddings":
         _check_input(endpoint, get("input"))
-        if _flag("stream", get("stream")):
+        if flag("stream", get("stream")):
             raise InvalidMember("Embeddings are not streamed.", "Remove stream.", param="stream")
         return Ask(model)
     _check_input(endpoint, get(ENDPOINTS[endpoint]))
-    stream = _flag("stream", get("stream"))
+    stream = flag("stream", get("stream"))
     wants_usage = False
     if stream:
         raw = get("stream_options")
-        if raw is not None and raw != _NULL:
+        if raw is not None and raw != NULL:
             options = open_object(raw, "stream_options", _STREAM_OPTIONS)
-            wants_usage = _flag("stream_options", options.get("include_usage"))
+            wants_usage = flag("stream_options", options.get("include_usage"))
     limit = 0
     raw = get("max_completion_tokens")
     if raw is not None:
-        limit = _count("max_completion_tokens", raw)
+        limit = count("max_completion_tokens", raw)
     raw = get("max_tokens")
     if raw is not None:
-        limit = max(limit, _count("max_tokens", raw))
+        limit = max(limit, count("max_tokens", raw))
     n = 1
     raw = get("n")
     if raw is not None:
-        n = _count("n", raw) or 1
+        n = count("n", raw) or 1
     raw = get("best_of")  # completions: so many are generated and billed, `n` of them are returned
     if raw is not None:
-        n = max(n, _count("best_of", raw))
+        n = max(n, count("best_of", raw))
     raw = get("n_cmpl")  # llama.cpp reads it before n
     if raw is not None:
-        n = max(n, _count("n_cmpl", raw))
+        n = max(n, count("n_cmpl", raw))
     if endpoint == "completions":
         n *= _prompts(members["prompt"])
     raw = get("n_predict")  # llama.cpp reads it before max_tokens; negative = no limit
-    if raw is not None and raw != _NULL:
-        predict = _whole("n_predict", raw)
+    if raw is not None and raw != NULL:
+        predict = whole("n_predict", raw)
         limit = max(limit, predict) if predict >= 0 else 0
     thinking = None
     for name in _THINKING:
@@ -111,9 +84,9 @@ def read_request(endpoint: str, members: Mapping[str, Raw]) -> Ask:
             break
     cache_ttl = ""
     raw = get("prompt_cache_options")
-    if raw is not None and raw != _NULL:
+    if raw is not None and raw != NULL:
         raw = open_object(raw, "prompt_cache_options", _CACHE_OPTIONS).get("ttl")
-        if raw is not None and raw != _NULL:
+        if raw is not None and raw != NULL:
             try:
                 cache_ttl = _str(raw)
             except msgspec.DecodeError:
@@ -131,12 +104,12 @@ def patch_request(endpoint: str, members: Mapping[str, Raw], ask: Ask, upstream_
     patched["model"] = Raw(_encode(upstream_model))
     if ask.stream and endpoint != "embeddings":
         raw = members.get("stream_options")
-        if raw is None or raw == _NULL:
+        if raw is None or raw == NULL:
             patched["stream_options"] = _USAGE_ONLY
         else:
             # Written back even where the client asked for usage itself: then no duplicate inside it survives.
             options = open_object(raw, "stream_options", _STREAM_OPTIONS)
-            options["include_usage"] = _TRUE
+            options["include_usage"] = TRUE
             patched["stream_options"] = Raw(_encode(options))
     if ask.cache_ttl:
         raw = members["prompt_cache_options"]
@@ -179,38 +152,6 @@ def _prompts(raw: Raw) -> int:
     return len(items) if items and memoryview(items[0])[0] in b'"[' else 1
 
 
-def _flag(name: str, raw: Raw | None) -> bool:
-    if raw is None or raw in _OFF:
-        return False
-    if raw == _TRUE:
-        return True
-    raise InvalidMember(
-        f"{name} must be true or false.", f"Send a boolean for {name}.", code="invalid_type", param=name
-    )
-
-
-def _whole(name: str, raw: Raw) -> int:
-    try:
-        value = _int(raw)
-    except msgspec.DecodeError:
-        raise InvalidMember(
-            f"{name} must be a whole number.", f"Send an integer for {name}.", code="invalid_type", param=name
-        ) from None
-    if value > COUNT_MAX:
-        raise InvalidMember(f"{name} is larger than {COUNT_MAX}.", "Send a smaller number.", param=name)
-    return value
-
-
-def _count(name: str, raw: Raw) -> int:
-    """A limit of at least 1; 0 where the client sent null."""
-    if raw == _NULL:
-        return 0
-    value = _whole(name, raw)
-    if value < 1:
-        raise InvalidMember(f"{name} is {value}; it must be at least 1.", f"Raise {name}, or leave it out.", param=name)
-    return value
-
-
 class _Toggle(msgspec.Struct, gc=False):
     type: str | None = None
     enabled: bool | None = None
@@ -229,7 +170,7 @@ def _thinking(members: Mapping[str, Raw]) -> bool | None:
     said: bool | None = None
     for name in reversed(_THINKING):
         raw = members.get(name)
-        if raw is None or raw == _NULL:
+        if raw is None or raw == NULL:
             continue
         try:
             if name == "enable_thinking":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from baseload.wire.shapes import FAILED
+from baseload.wire.raw import FAILED
 
 _CANDIDATES_MAX = 8  # each costs a pass over what stands before it
 _SPACE = b" \t\r\n"

@@ -12,25 +12,13 @@ from decimal import Decimal, InvalidOperation
 import msgspec
 from msgspec import Raw
 
-from baseload.wire.shapes import ABSENT, FAILED
-
-COUNT_MAX = 2**40
-"""No call has a million million tokens; a larger count is a broken report."""
+from baseload.wire.found import COUNT_MAX, Found
+from baseload.wire.raw import ABSENT, FAILED
 
 _COST_CURRENCY = {"openrouter": "USD"}  # protocols.md 7; other vendors' `cost` has no known unit
 _WRITE_TTL = {"openai": "30m", "azure": "30m", "dashscope": "5m"}  # the only lifetime these vendors have in chat
 _TTL_ASSUMED = "5m"
 _TTLS = frozenset(("5m", "30m", "1h", "12h"))
-
-
-class Found(msgspec.Struct, gc=False):
-    meters: dict[str, int]
-    input_known: bool = True
-    output_known: bool = True
-    flags: tuple[str, ...] = ()
-    select: dict[str, str | bool] = {}
-    tier: str = ""
-    cost: str = ""
 
 
 class _WriteSplit(msgspec.Struct, gc=False):

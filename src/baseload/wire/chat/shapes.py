@@ -9,13 +9,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
-ABSENT = Raw(b"")
-"""Default of a raw member: told from a null by identity."""
-
-NULL = Raw(b"null")
-
-FAILED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding bytes of a stranger can raise."""
+from baseload.wire.raw import ABSENT, FAILED
 
 
 class Call(msgspec.Struct, gc=False):

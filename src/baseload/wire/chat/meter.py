@@ -16,10 +16,7 @@ import msgspec
 from msgspec import Raw
 
 from baseload.wire.body import half_surrogates_masked
-from baseload.wire.shapes import (
-    ABSENT,
-    FAILED,
-    NULL,
+from baseload.wire.chat.shapes import (
     LooseChoice,
     choices_or_none,
     decode_chunk,
@@ -28,8 +25,9 @@ from baseload.wire.shapes import (
     text_or_empty,
     timings_report,
 )
+from baseload.wire.chat.strip import without_null_usage
+from baseload.wire.raw import ABSENT, FAILED, NULL
 from baseload.wire.sse import FRAME_MAX, FrameCutter, data_of
-from baseload.wire.strip import without_null_usage
 
 ERROR_MAX = 64 * 1024
 """Bytes kept of an error inside a stream."""

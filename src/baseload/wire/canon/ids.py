@@ -1,0 +1,37 @@
+"""Tool-call ids: invented where a provider sends none, made safe for protocols that take few characters.
+
+Anthropic takes letters, digits, `_` and `-` (protocols.md, pitfall 3); OpenAI some 40 to 64 characters. An id that fits
+travels as it is. One that does not is written so that it can be read back without any memory.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+
+_SAFE = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
+_COVER = "blid_"
+
+
+def invent() -> str:
+    """An id for a call whose provider sent none (Gemini)."""
+    return f"call_{secrets.token_hex(12)}"
+
+
+def safe(id_: str) -> str:
+    """The id for a client of any protocol."""
+    if _SAFE.match(id_) and not id_.startswith(_COVER):
+        return id_
+    return _COVER + base64.urlsafe_b64encode(id_.encode("utf-8", "surrogatepass")).decode().rstrip("=")
+
+
+def native(id_: str) -> str:
+    """The provider's own id behind `safe`."""
+    if not id_.startswith(_COVER):
+        return id_
+    text = id_[len(_COVER) :]
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("utf-8", "surrogatepass")
+    except (ValueError, UnicodeDecodeError):
+        return id_
