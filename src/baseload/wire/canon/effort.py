@@ -1,7 +1,7 @@
 """Effort and budget: two controls of one thing, turned into each other by one table.
 
-Protocols set thinking by a word (OpenAI, newer Anthropic and Gemini) or by tokens (Anthropic, Gemini 2.5, Qwen). No vendor
-publishes an exchange rate; these steps double or quadruple, and a word turned into tokens and back is the same word.
+Protocols set thinking by a word (OpenAI, newer Anthropic and Gemini) or by tokens (Anthropic, Gemini 2.5, Qwen). No
+vendor publishes an exchange rate; these steps double or quadruple, and a word turned into tokens and back is the same.
 """
 
 from __future__ import annotations
