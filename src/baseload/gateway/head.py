@@ -8,12 +8,15 @@ Holds:  nothing. Header values are found by a search in the lower-cased head, wh
 
 from __future__ import annotations
 
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 import httptools
 
+from baseload.gateway.routing import Route, route_of
+
 HEAD_MAX = 64 * 1024  # Claude Code's largest head seen is 3 KB; proxies commonly stop at 8 to 64 KB
 DIGITS_MAX = 16
+_KEY_HEADERS = (b"x-api-key", b"x-goog-api-key", b"api-key")  # Anthropic's, Google's and Azure's clients
 CHUNKED = -1  # Head.length of a body whose length is not known beforehand
 
 
@@ -27,6 +30,7 @@ class BadHead(Exception):
 class Head:
     """`length`: body bytes, 0 = none, CHUNKED. `key`: the caller's credential, b"" = none.
 
+    `low`: the head in lower case, for headers that are rarely asked for. `route`: what `gateway.core` found it to mean.
     `before` and `after`: the head around the digits of its length, b"" where it has none. `judged` belongs to whoever
     judges heads; it stays with a head that is used again.
     """
@@ -41,9 +45,12 @@ class Head:
         "keep_alive",
         "key",
         "length",
+        "low",
         "method",
         "path",
         "query",
+        "raw",
+        "route",
     )
 
     method: bytes
@@ -54,6 +61,9 @@ class Head:
     before: bytes
     after: bytes
     judged: object
+    route: Route | None
+    raw: bytes
+    low: bytes
     length: int
     expect: bool
     keep_alive: bool
@@ -111,6 +121,9 @@ def read_head(head: bytes) -> Head:
     found.http10 = version == "1.0"
     found.before = found.after = b""
     found.judged = None
+    found.route = route_of(found.path, found.query) if found.method == b"POST" else None
+    found.raw = head
+    found.low = low
     found.keep_alive = sink.keep_alive
     at = low.find(b"\r\ncontent-length:")
     if at >= 0:
@@ -134,7 +147,11 @@ def read_head(head: bytes) -> Head:
         value = head[at + 16 : head.find(b"\r\n", at + 16)].strip()
         found.key = value[7:].strip() if value[:7].lower() == b"bearer " else value
     else:
-        found.key = value_of(head, low, b"x-api-key") or value_of(head, low, b"api-key")
+        found.key = b""
+        for name in _KEY_HEADERS:
+            found.key = found.key or value_of(head, low, name)
+        if not found.key and b"key=" in found.query:  # Gemini's clients may put it there
+            found.key = parse_qs(found.query.decode("latin-1")).get("key", [""])[-1].encode("latin-1", "replace")
     found.content_type = value_of(head, low, b"content-type")
     found.expect = False
     if low.find(b"\r\nexpect:") >= 0:
