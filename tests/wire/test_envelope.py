@@ -32,6 +32,11 @@ EACH: dict[str, Refusal] = {
     "route_not_found": refusals.RouteNotFound("/v2"),
     "method_not_allowed": refusals.MethodNotAllowed("PUT", "/v1/models", "GET"),
     "call_not_found": refusals.CallNotFound("c1"),
+    "previous_response_not_found": refusals.StateNotKept("resp_1"),
+    "state_not_supported": refusals.StateUnsupported("gpt", "background"),
+    "conversation_not_kept": refusals.ConversationNotKept("conv_1"),
+    "response_not_found": refusals.ResponseNotFound("resp_1"),
+    "invalid_request": refusals.ProviderRefused("", param="n"),
     "no_provider": refusals.NoProvider("gpt"),
     "draining": refusals.Draining(),
 }
@@ -54,6 +59,11 @@ STATUS = {
     "route_not_found": 404,
     "method_not_allowed": 405,
     "call_not_found": 404,
+    "previous_response_not_found": 400,
+    "state_not_supported": 400,
+    "conversation_not_kept": 400,
+    "response_not_found": 404,
+    "invalid_request": 400,
     "no_provider": 503,
     "draining": 503,
 }

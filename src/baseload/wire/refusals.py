@@ -15,7 +15,7 @@ class InvalidKey(Refusal):
     def __init__(self, say: str = "") -> None:
         super().__init__(
             say or "The request carries no key that this gateway knows.",
-            "Send a key made with `baseload keys create` as: Authorization: Bearer KEY.",
+            "Send a key made with `baseload keys create` as: Authorization: Bearer KEY (or x-api-key, or x-goog-api-key).",
         )
 
 
@@ -87,8 +87,11 @@ class ContextTooLong(Refusal):
 
     def __init__(self, needs: int, limit: int, param: str = "messages") -> None:
         super().__init__(
-            f"The call needs about {needs} tokens; the model takes {limit}.",
-            "Shorten the input or lower max_tokens.",
+            # Coding agents shorten a conversation by themselves when they read the first words (Anthropic's) or the
+            # others (OpenAI's, and every engine's).
+            f"prompt is too long: {needs} tokens > {limit} maximum.",
+            f"This model's maximum context length is {limit} tokens, and the request needs about {needs}: shorten the "
+            "input or lower max_tokens.",
             param=param,
         )
 
@@ -126,9 +129,10 @@ class HeadTooLarge(Refusal):
 class WrongContentType(Refusal):
     code, status = "wrong_content_type", 415
 
-    def __init__(self, got: str = "") -> None:
+    def __init__(self, got: str = "", wanted: str = "application/json") -> None:
         found = f"content-type is {_short(got)}" if got else "There is no content-type"
-        super().__init__(f"{found}; this endpoint takes JSON.", "Send: content-type: application/json.")
+        takes = "JSON" if wanted == "application/json" else wanted
+        super().__init__(f"{found}; this endpoint takes {takes}.", f"Send: content-type: {wanted}.")
 
 
 class BadRequest(Refusal):
@@ -153,7 +157,10 @@ class RouteNotFound(Refusal):
     def __init__(self, path: str) -> None:
         super().__init__(
             f"There is no route {_short(path)}.",
-            "Use /v1/chat/completions, /v1/completions, /v1/embeddings or /v1/models.",
+            "Use /v1/chat/completions, /v1/responses, /v1/messages, /v1/messages/count_tokens, "
+            "/v1beta/models/{model}:generateContent (or :streamGenerateContent, :countTokens, :embedContent, "
+            ":batchEmbedContents), /v1/completions, /v1/embeddings, /v1/rerank, /v1/images/generations, "
+            "/v1/audio/speech, /v1/audio/transcriptions or /v1/models.",
         )
 
 
@@ -162,6 +169,61 @@ class MethodNotAllowed(Refusal):
 
     def __init__(self, method: str, path: str, allowed: str) -> None:
         super().__init__(f"{_short(path)} does not take {_short(method)}.", f"Use {allowed}.")
+
+
+class StateNotKept(Refusal):
+    """No reply of that id can be continued here. 400 and the code are OpenAI's own for an unknown previous response.
+
+    Another account's reply is unknown in the same words: whether it exists is not this caller's business.
+    """
+
+    code, status = "previous_response_not_found", 400
+
+    def __init__(self, response_id: str) -> None:
+        super().__init__(
+            f"Previous response with id {_short(response_id)} not found.",
+            "Continue from a reply of this account that was made with store, or send the whole conversation as input.",
+            param="previous_response_id",
+        )
+
+
+class StateUnsupported(Refusal):
+    """The request asks that a reply be kept, or a kept one continued, and no provider of the model keeps any."""
+
+    code, status = "state_not_supported", 400
+
+    def __init__(self, model: str, param: str) -> None:
+        super().__init__(
+            f"{param} needs a provider that keeps replies; none of model {_short(model)} does.",
+            f"Leave out {param} and send the whole conversation, or use a model whose provider keeps replies.",
+            param=param,
+        )
+
+
+class ConversationNotKept(Refusal):
+    """Conversations live in one account at one provider: the gateway could not say whose they are."""
+
+    code, status = "conversation_not_kept", 400
+
+    def __init__(self, conversation: str = "") -> None:
+        named = f" {_short(conversation)}" if conversation else ""
+        super().__init__(
+            f"This gateway keeps no conversation{named}.",
+            "Leave out conversation: continue with previous_response_id, or send the whole conversation as input.",
+            param="conversation",
+        )
+
+
+class ResponseNotFound(Refusal):
+    """For GET, DELETE and cancel of a stored reply."""
+
+    code, status = "response_not_found", 404
+
+    def __init__(self, response_id: str) -> None:
+        super().__init__(
+            f"Response with id {_short(response_id)} not found.",
+            "Use the id of a reply of this account that was made with store.",
+        )
 
 
 class CallNotFound(Refusal):
@@ -185,6 +247,35 @@ class NoProvider(Refusal):
             retry_after_s=retry_after_s,
             should_retry=True,
         )
+
+
+class ProviderRefused(Refusal):
+    """A provider refused what the client sent, so its own words are what the client must read.
+
+    `say` is the provider's text, masked, alone and unchanged where it gave one (`verbatim`): coding agents match it.
+    `provider_type` and `provider_code` are its own words for the failure, "" where they are none or not safe to show.
+    """
+
+    code, status = "invalid_request", 400
+
+    def __init__(
+        self,
+        words: str,
+        *,
+        plain: str = "The provider refused the request.",
+        fix: str = "Correct the request.",
+        code: str = "invalid_request",
+        status: int = 400,
+        param: str | None = None,
+        provider_type: str = "",
+        provider_code: str = "",
+    ) -> None:
+        super().__init__(
+            words or plain, "" if words else fix, code=code, status=status, param=param, should_retry=False
+        )
+        self.verbatim = bool(words)
+        self.provider_type = provider_type
+        self.provider_code = provider_code
 
 
 class Draining(Refusal):
