@@ -35,8 +35,9 @@ class Opened(Event, gc=False, kw_only=True):
     choice: int = 0
     block: int
     kind: str  # "text" | "thinking" | "tool" | "refusal" | "media"
-    id: str = ""  # tool: the call's id
-    name: str = ""  # tool
+    id: str = ""  # tool: the call's id; thinking: a Responses item's own id
+    name: str = ""  # tool; of media the MIME type ("image/png"), or only its kind ("audio") where no type is said
+    url: str = ""  # media: where it is, instead of data
     custom: bool = False  # tool: arguments are free text
     redacted: bool = False  # thinking: the signature is a redacted block's data
     summary: bool = False  # thinking: a summary
