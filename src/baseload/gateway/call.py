@@ -15,18 +15,21 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from msgspec import Raw
-
 from baseload.errors import Defect, ProviderFault, Refusal
-from baseload.gateway.catalog import MILLION, Key, Offer
+from baseload.gateway.asked import Asked
+from baseload.gateway.catalog import MILLION, Offer
+from baseload.gateway.doors import GoogleToken
 from baseload.gateway.head import value_of
 from baseload.gateway.http_text import date_line
 from baseload.gateway.journal.entries import Hold, Progress
+from baseload.gateway.passage import Passage
 from baseload.gateway.reckon import reading_of
+from baseload.gateway.shapers import Shaper
 from baseload.providers.faults import Fault, classify, client_view
 from baseload.wire import refusals
-from baseload.wire.chat import Ask, StreamMeter, patch_request, read_reply
-from baseload.wire.envelope import openai_stream_error
+from baseload.wire.envelope import status_of, stream_error
+from baseload.wire.metering import Meter
+from baseload.wire.protocols import DOORS, DoorKind
 
 if TYPE_CHECKING:
     from baseload.dispatch.rates import RowRates
@@ -38,10 +41,19 @@ log = logging.getLogger("baseload.gateway")
 
 _JSON = b"content-type: application/json\r\n"
 _SSE = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
+BEAT_S = 15.0  # silence after which a running stream is kept alive: proxies in between commonly give up at 60 s
+COMMIT_S = 10.0  # comments alone begin no reply before this: until then a failure can still be an HTTP error
 NO_FAILURES = ("", "filtered", "too_long")  # finish reasons of these classes are an answer that the client reads
 NANO_MAX = 2**53  # nine million units of money: beyond any call, and what every store and JSON reader keeps exact
 TRAIL_S = 1.0  # how long after [DONE] a provider may take to end its reply and so keep its connection
 HOLD_S = 3600  # a hold that nobody settled releases itself
+DROPPED_MAX = 2000  # characters of x-baseload-dropped
+_BEATS = {"messages": b'event: ping\ndata: {"type": "ping"}\n\n'}
+
+
+def _header_text(text: str) -> bytes:
+    """A client's own words as a header's value."""
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in text).encode("ascii")
 
 
 class Call:
@@ -53,25 +65,30 @@ class Call:
     request_bytes = reply_bytes = 0
     upstream: Upstream | None = None
     upstream_id = upstream_model = ""
-    meter: StreamMeter | None = None
+    meter: Meter | None = None
+    passage: Passage
+    kind: DoorKind
     delivered_frames = delivered_text = -1  # what the client had when it left; -1 = it did not
     settled = False
     resent = False
     _body = b""
     _drain_until = 0.0
-    _retry_headers: Mapping[str, str] = MappingProxyType({})
+    _fault_headers: Mapping[str, str] = MappingProxyType({})
+    content_type = b""
+    _beat_bytes = _beat_at = 0
     _parts_size = 0
     _progress_frames = 0
     _started = False
     _stopping = False  # the gateway is
     hold: Hold
 
-    def __init__(self, gw: Gateway, down: Downstream, key: Key, endpoint: str, ask: Ask, offer: Offer) -> None:
+    def __init__(self, gw: Gateway, down: Downstream, asked: Asked, offer: Offer) -> None:
         self.gw = gw
         self.down: Downstream | None = down
-        self.key = key
-        self.endpoint = endpoint
-        self.ask = ask
+        self.asked = asked
+        self.key = asked.key
+        self.endpoint = asked.route.endpoint
+        self.ask = asked.ask
         self.offer = offer
         self.id = gw.new_id()
         self.accepted_ns = down.accepted_ns
@@ -79,11 +96,13 @@ class Call:
 
     # -- the client's request
 
-    def begin(self, members: dict[str, Raw], body_size: int, cost: RowRates, charge: RowRates | None) -> None:
+    def begin(self, passage: Passage, cost: RowRates, charge: RowRates | None) -> None:
         """Writes the hold and hands the request to the provider once the hold is in the journal."""
         gw, offer, ask, key = self.gw, self.offer, self.ask, self.key
-        self.request_bytes = body_size
-        self._body = patch_request(self.endpoint, members, ask, offer.upstream_model)
+        body_size = self.request_bytes = self.asked.size
+        self.passage = passage
+        self.kind = DOORS[passage.door]
+        self._body = passage.body
         nano = self._hold_nano(cost, charge)
         charge_id = charge.id if charge is not None else 0
         self.hold = Hold(
@@ -102,7 +121,7 @@ class Call:
         rates = (charge or cost).at(self.accepted_ns, input_tokens)
         if rates is None:  # the row prices no input of this length: settlement could not bill it either
             raise refusals.Unpriced(ask.model, f"{input_tokens} input tokens are beyond its price row")
-        if self.endpoint == "embeddings":
+        if not self.kind.generates:
             nano = rates[0] * input_tokens // MILLION + 1
         else:
             limit = offer.output_bound
@@ -120,6 +139,10 @@ class Call:
         if self.settled:  # the client has left meanwhile
             return
         try:
+            access = self.offer.ways[self.passage.door].access
+            if access.__class__ is GoogleToken and not access.fresh(self.gw.clock_ns()):  # type: ignore[attr-defined]
+                self.gw.tokens.want(access, self.offer.provider, self._ask_connection, self.on_connect_failed)  # type: ignore[arg-type]
+                return
             self.gw.pool_of(self.offer).want(self)
         except Exception as error:  # whatever a provider's row may hold, a call must end
             log.exception("no connection can be asked for at %s", self.offer.provider.name)
@@ -133,10 +156,22 @@ class Call:
         self.upstream = connection
         if not self.sent_ns:
             self.sent_ns = gw.clock_ns()
-        head = self.offer.heads[self.endpoint]
         body = self._body
+        head = self._request_head(body)
         deadline = gw.wheel.now + self.offer.provider.first_byte_timeout_s
         connection.send(self, b"%b%d\r\n\r\n" % (head, len(body)), body, deadline)
+
+    def _request_head(self, body: bytes) -> bytes:
+        """Up to the digits of content-length; written beforehand where nothing in it depends on the call."""
+        passage = self.passage
+        way = self.offer.ways[passage.door]
+        fixed = way.fixed
+        if fixed is not None and not (passage.headers or passage.query or passage.content_type):
+            return fixed[self.ask.stream]
+        return way.head(
+            self.ask.stream, body, self.sent_ns, headers=passage.headers, query=passage.query,
+            content_type=passage.content_type or "application/json",
+        )  # fmt: skip
 
     def on_connect_failed(self, fault: ProviderFault) -> None:
         if not self.settled:
@@ -153,13 +188,14 @@ class Call:
                 self.upstream_id = found[:200].decode("latin-1")
                 break
         self.status = status
-        streamed = self.ask.stream and value_of(head, low, b"content-type")[:17].lower() == b"text/event-stream"
         if status == 200:
-            if streamed:
-                self.meter = StreamMeter(strip=not self.ask.wants_usage)
+            self.content_type = value_of(head, low, b"content-type")
+            streamed = self.ask.stream and self.content_type.lower().startswith(self.kind.stream_type)
+            if streamed or self.kind.binary:
+                self.meter = self.kind.meter(self.passage.shaper is None and not self.ask.wants_usage)
         else:
-            names = {*self.offer.vendor.retry_headers, "retry-after", "retry-after-ms", "date"}
-            self._retry_headers = {name: value_of(head, low, name.encode()).decode("latin-1") for name in names}
+            names = self.offer.fault_headers
+            self._fault_headers = {name: value_of(head, low, name.encode()).decode("latin-1") for name in names}
 
     def on_piece(self, piece: bytes) -> None:
         self.reply_bytes += len(piece)
@@ -186,8 +222,17 @@ class Call:
         if meter.error:
             self._break_off(down, meter, out)
             return
+        shaper = self.passage.shaper
+        if shaper is not None:
+            try:
+                out = shaper.frames(out)
+                if meter.done:
+                    out += shaper.end()
+            except ProviderFault as fault:
+                self._abandon(Fault(kind=fault.fault, message=fault.say))
+                return
         if not self._started:
-            if not out:
+            if not out or (not meter.frames and self._only_comments(out)):
                 return
             self._start(down)
         if meter.done:
@@ -207,22 +252,57 @@ class Call:
                 gw.journal.append(begun)
                 gw.tick.touch()
 
+    def _only_comments(self, out: bytes) -> bool:
+        """Comments are no reply: a failure after them is still an HTTP error, unless the client has waited for long."""
+        if b"data:" in out or self.asked.route.array or self.kind.binary:
+            return False
+        return self.gw.clock_ns() - self.sent_ns < COMMIT_S * 1e9
+
     def _start(self, down: Downstream) -> None:
         self._started = True
         self.gw.streams.add(self)
-        down.begin(200, self._reply_headers(_SSE))
+        kind = _JSON if self.asked.route.array else _SSE
+        if self.kind.binary:
+            kind = b"content-type: %b\r\n" % (self.content_type or b"application/octet-stream")
+        down.begin(200, self._reply_headers(kind))
 
-    def _break_off(self, down: Downstream, meter: StreamMeter, out: bytes) -> None:
+    def beat(self, now: float) -> None:
+        """Keeps a silent stream's connection alive: proxies between here and the client know no patience."""
+        route = self.asked.route
+        if self.kind.binary:
+            return
+        if self.reply_bytes != self._beat_bytes:
+            self._beat_bytes, self._beat_at = self.reply_bytes, now
+        elif now - self._beat_at >= BEAT_S and self.down is not None and not self.settled:
+            self._beat_at = now
+            self.down.beat(_BEATS.get(route.protocol, b": keep-alive\n\n") if not route.array else b"\n")
+
+    def _break_off(self, down: Downstream, meter: Meter, out: bytes) -> None:
         """The provider reports a failure inside its stream: the text before it is the client's, its words are not.
 
         Before any text it is an HTTP error, for no status has been sent yet.
         """
+        shaper = self.passage.shaper
+        if shaper is not None:
+            self._break_off_shaped(down, meter, shaper, out)
+            return
         at = out.rfind(meter.error[:256])
         ends = [out.rfind(blank, 0, at) + len(blank) for blank in (b"\n\n", b"\r\n\r\n") if blank in out[:at]]
         if at >= 0 and ends and (self._started or meter.frames):
             if not self._started:
                 self._start(down)
             down.chunk(out[: max(ends)])
+        self._abandon(classify(self.offer.vendor, 200, b'{"error":%b}' % meter.error, {}))
+
+    def _break_off_shaped(self, down: Downstream, meter: Meter, shaper: Shaper, out: bytes) -> None:
+        try:
+            said = shaper.frames(out)
+        except ProviderFault:
+            said = b""
+        if said and (self._started or meter.frames):
+            if not self._started:
+                self._start(down)
+            down.chunk(said)
         self._abandon(classify(self.offer.vendor, 200, b'{"error":%b}' % meter.error, {}))
 
     def on_end(self) -> None:
@@ -265,9 +345,9 @@ class Call:
     def _end_whole(self, body: bytes) -> None:
         vendor = self.offer.vendor
         if self.status != 200:
-            self._fail(classify(vendor, self.status, body, self._retry_headers))
+            self._fail(classify(vendor, self.status, body, self._fault_headers))
             return
-        reply = read_reply(self.endpoint, body)
+        reply = self.kind.facts(body)
         if reply.error:
             self._fail(classify(vendor, 200, body, {}))
             return
@@ -277,14 +357,24 @@ class Call:
         self.upstream_model = reply.model
         failure = vendor.finish.get(reply.finish_reasons[-1], "") if reply.finish_reasons else ""
         outcome = "ok" if failure in NO_FAILURES else "upstream_error"
+        content_type, shaper = _JSON, self.passage.shaper
         if self.down is None:
             outcome = "client_left"
+        elif shaper is not None:
+            try:
+                if self.ask.stream:
+                    body, content_type = shaper.whole_as_stream(body), _JSON if self.asked.route.array else _SSE
+                else:
+                    body = shaper.whole(body)
+            except ProviderFault as broken:
+                self._fail(Fault(kind=broken.fault, message=broken.say))
+                return
         fault = failure if outcome == "upstream_error" else ""
         self._settle(outcome, fault=fault, usages=reply.usages, tier=reply.service_tier, text_bytes=reply.text_bytes)
-        headers = self._reply_headers(_JSON)
+        headers = self._reply_headers(content_type)
         self._conclude(lambda client: client.reply(200, headers, body))
 
-    def _end_stream(self, meter: StreamMeter) -> None:
+    def _end_stream(self, meter: Meter) -> None:
         rest = meter.close()
         if meter.error:
             self._fail(classify(self.offer.vendor, 200, b'{"error":%b}' % meter.error, {}))
@@ -294,12 +384,19 @@ class Call:
             self._settle("client_left")
             self._conclude(None)
         else:
+            shaper = self.passage.shaper
+            if shaper is not None:
+                try:
+                    rest = shaper.frames(rest) + shaper.end()
+                except ProviderFault as broken:
+                    self._fail(Fault(kind=broken.fault, message=broken.say))
+                    return
             if not self._started:
                 self._start(self.down)
             self._settle_stream(meter)
             self._conclude(lambda client: client.end(rest))
 
-    def _settle_stream(self, meter: StreamMeter) -> None:
+    def _settle_stream(self, meter: Meter) -> None:
         """A finish reason can name a failure after 200 (DeepSeek, Zhipu, OpenRouter); a filter's or a length limit's
         word is the client's to read."""
         failure = self.offer.vendor.finish.get(meter.finish, "")
@@ -315,11 +412,15 @@ class Call:
         else:
             outcome = {"timeout": "timeout", "cut": "upstream_cut"}.get(fault.kind, "upstream_error")
         answered = self.status != 0 and not started and fault.kind not in ("cut", "timeout", "garbage")
-        self._settle(outcome, fault=fault.kind, status=200 if started else refusal.status, unsent=unsent or answered)
+        protocol = self.asked.route.protocol
+        status = 200 if started else status_of(protocol, refusal)
+        self._settle(outcome, fault=fault.kind, status=status, unsent=unsent or answered)
 
         def answer(client: Downstream) -> None:
             if started:
-                client.end(openai_stream_error(refusal.say, refusal.code))
+                shaper = self.passage.shaper
+                say = shaper.fail if shaper is not None else None
+                client.end(say(refusal, self.id) if say else stream_error(protocol, refusal, self.id))
             else:
                 self.gw.answer_refusal(client, refusal, self.id, self.offer)
 
@@ -394,6 +495,10 @@ class Call:
 
     def _reply_headers(self, kind: bytes) -> bytes:
         request_id = f"x-request-id: {self.upstream_id}\r\n".encode("latin-1", "replace") if self.upstream_id else b""
+        dropped = self.passage.dropped
+        if dropped:
+            named = ", ".join(dropped)[:DROPPED_MAX]
+            request_id += b"x-baseload-dropped: %b\r\n" % _header_text(named)
         return b"%bx-baseload-call-id: %b\r\nx-baseload-offer: %b\r\n%b%b" % (
             kind, self.id.encode(), self.offer.name_bytes, request_id, date_line(self.first_ns),
         )  # fmt: skip

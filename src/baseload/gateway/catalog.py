@@ -12,11 +12,11 @@ import os
 import ssl
 from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from baseload.dispatch.market import Market
 from baseload.dispatch.rates import Pair, RowRates
 from baseload.errors import Refusal
+from baseload.gateway.doors import Door, doors_of
 from baseload.gateway.snapshot import AccountRow, KeyRow, OfferRow, ProviderRow, Snapshot
 from baseload.gateway.vault import Vault
 from baseload.providers.catalogue import vendor
@@ -32,7 +32,8 @@ log = logging.getLogger("baseload.gateway")
 MILLION = 1_000_000
 OUTPUT_GUESS = 4096  # tokens held for a call that names no limit at a model whose limit is not known
 _AUTH_CACHE_MAX = 65_536
-_PATHS = {"chat": "/chat/completions", "completions": "/completions", "embeddings": "/embeddings"}
+_FAULT_HEADERS = ("retry-after", "retry-after-ms", "date")
+_COUNTS = ("messages", "responses", "gemini")  # protocols in which a provider may count a request's tokens
 
 
 class Offer:
@@ -43,9 +44,10 @@ class Offer:
         "_price",
         "bytes_per_token",
         "changes",
+        "doors",
         "edges",
         "endpoints",
-        "heads",
+        "fault_headers",
         "id",
         "id_headers",
         "model",
@@ -61,6 +63,7 @@ class Offer:
         "trouble",
         "upstream_model",
         "vendor",
+        "ways",
     )
 
     def __init__(
@@ -74,14 +77,16 @@ class Offer:
         self.provider = provider
         self.prices = prices
         self.upstream_model = row.upstream_model
-        self.endpoints = frozenset(row.endpoints)
+        self.doors = doors_of(row.endpoints)  # client's endpoint -> the door it goes through
+        self.endpoints = frozenset(self.doors)
         self.bytes_per_token = max(row.bytes_per_token, 0.5)
         self.output_bound = row.output_max or row.context_max or OUTPUT_GUESS  # tokens one choice can have
         self.series: dict[str, Series] = {}  # of the metrics, by endpoint; filled by the calls
         self.pool: Pool | None = None  # set by the gateway at the first call
         self.tls: ssl.SSLContext | None = None  # of https
         self.trouble = ""  # why it cannot serve at all, "" = it can
-        self.heads: dict[str, bytes] = {}
+        self.ways: dict[str, Door] = {}  # by the door's name
+        self.fault_headers: tuple[str, ...] = ()
         self.id_headers: tuple[bytes, ...] = (b"x-request-id",)
         self._fx = fx
         self.edges = tuple(edge for price in prices for edge in price.edges)
@@ -92,7 +97,13 @@ class Offer:
             self.id_headers = tuple(
                 dict.fromkeys([*(n.encode() for n in self.vendor.request_id_headers), b"x-request-id"])
             )
-            self._write_heads(vault)
+            self.fault_headers = (*self.vendor.retry_headers, *self.vendor.error_headers, *_FAULT_HEADERS)
+            secret = vault.resolve(provider.credential)
+            for name in row.endpoints:
+                self.ways[name] = Door(name, row, provider, self.vendor, secret)
+            for name in (*(f"{counting}_count" for counting in _COUNTS), "gemini_embed_batch"):
+                if name.rpartition("_")[0] in row.endpoints and name in self.vendor.paths:
+                    self.ways[name] = Door(name, row, provider, self.vendor, secret)
             self.tls = tls_context(provider)
         except Refusal as refusal:
             self.trouble = str(refusal)
@@ -124,25 +135,6 @@ class Offer:
             return None
         numerator, denominator = self._fx
         return pair[0] * numerator // denominator, pair[1] * numerator // denominator
-
-    def _write_heads(self, vault: Vault) -> None:
-        """The request head of each endpoint up to the body's length; the credential is in it."""
-        parts = urlsplit(self.provider.base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Refusal(
-                f"Provider {self.provider.name}: base_url {self.provider.base_url!r} is not http(s)://host/..."
-            )
-        secret = vault.resolve(self.provider.credential)
-        if any(ord(letter) < 33 or ord(letter) > 126 for letter in secret):
-            raise Refusal(f"The credential of provider {self.provider.name} has characters that no header can carry.")
-        auth = f"{self.vendor.auth.header}: {self.vendor.auth.value(secret)}\r\n" if secret else ""
-        for endpoint in self.endpoints:
-            path = parts.path.rstrip("/") + self.vendor.paths.get(endpoint, _PATHS[endpoint])
-            self.heads[endpoint] = (
-                f"POST {path} HTTP/1.1\r\nhost: {parts.netloc}\r\n{auth}content-type: application/json\r\n"
-                f"accept: application/json, text/event-stream\r\naccept-encoding: identity\r\n"
-                f"user-agent: baseload\r\ncontent-length: "
-            ).encode("latin-1")
 
 
 class Tariff:
@@ -199,6 +191,7 @@ class Catalog:
         accounts = {row.id: row for row in snapshot.accounts}
         self._vault = vault
         self._keys: dict[bytes, Key] = {}
+        self.pin_secret = vault.derived(b"response ids")
         for row in snapshot.keys:
             account = accounts.get(row.account)
             if account is None or account.disabled or account.tariff not in tariffs:
@@ -216,7 +209,7 @@ class Catalog:
         self.markets: dict[tuple[str, str], Market[Offer]] = {
             (model, endpoint): Market([offer for offer in offers if endpoint in offer.endpoints], endpoint)
             for model, offers in self.models.items()
-            for endpoint in _PATHS
+            for endpoint in sorted({endpoint for offer in offers for endpoint in offer.endpoints})
         }
 
     def key_of(self, secret: bytes) -> Key | None:

@@ -18,24 +18,28 @@ import msgspec
 from baseload.dispatch import merit
 from baseload.dispatch.rates import RowRates
 from baseload.errors import Refusal
+from baseload.gateway.asked import Asked, read_asked
 from baseload.gateway.call import Call
-from baseload.gateway.catalog import OUTPUT_GUESS, Catalog, Key, Offer
+from baseload.gateway.catalog import OUTPUT_GUESS, Catalog, Key, Offer, tls_context
+from baseload.gateway.counting import Counting
 from baseload.gateway.downstream import Downstream
-from baseload.gateway.head import Head, text_of
+from baseload.gateway.head import Head
 from baseload.gateway.http_text import date_line
 from baseload.gateway.journal.entries import Refused
 from baseload.gateway.journal.writer import JournalWriter
 from baseload.gateway.limits import Limits
 from baseload.gateway.metrics import Metrics
-from baseload.gateway.routes import ENDPOINTS, Routes
+from baseload.gateway.passage import Passage, passage_of
+from baseload.gateway.routes import Routes
+from baseload.gateway.routing import protocol_of
+from baseload.gateway.thoughts import ThoughtStore
 from baseload.gateway.tick import Tick
+from baseload.gateway.tokens import Tokens
 from baseload.gateway.upstream import Pool
 from baseload.gateway.wheel import Wheel
 from baseload.wire import refusals
-from baseload.wire.body import open_body
-from baseload.wire.chat import Ask, read_request
-from baseload.wire.envelope import headers as refusal_headers
-from baseload.wire.envelope import openai_error
+from baseload.wire.canon.carry import Uncarried
+from baseload.wire.envelope import error_body, error_headers, status_of
 
 if TYPE_CHECKING:
     from baseload.gateway.snapshot import ProviderRow
@@ -43,12 +47,20 @@ if TYPE_CHECKING:
 log = logging.getLogger("baseload.gateway")
 
 PROGRESS_S = 1.0
+KEEP_S = 30.0  # an idle connection to a token server
 
 _HEX = [f"{number:03x}" for number in range(4096)]
 
 
 def _fresh_prefix() -> str:
     return f"call_{int(time.time()):08x}{os.urandom(5).hex()}"
+
+
+def _protocol(head: Head | None) -> str:
+    """How the caller speaks."""
+    if head is None:
+        return "chat"
+    return head.route.protocol if head.route is not None else protocol_of(head.path, head.low)
 
 
 class Gateway:
@@ -78,6 +90,9 @@ class Gateway:
         self._look_again_at = 0.0
         # A key may be used the moment it was made: an unknown one is a reason to look at the snapshot's file at once.
         self.look_for_news: Callable[[], bool] = lambda: False
+        self.thoughts = ThoughtStore()
+        self.tokens = Tokens(self)
+        self.counting = Counting(self)
         self._routes = Routes(self, control)
         self.wheel.every_step.append(self._every_step)
 
@@ -105,13 +120,10 @@ class Gateway:
         if judged is not None and judged[0] is self.catalog:  # type: ignore[index]  # this very head was let in before
             connection.key = judged[1]  # type: ignore[index]
             return None
-        path = head.path
-        endpoint = ENDPOINTS.get(path)
-        if endpoint is None:
+        route = head.route
+        if route is None:
             return self._routes.decide(connection, head)
-        if head.method != b"POST":
-            return refusals.MethodNotAllowed(head.method.decode("latin-1"), text_of(path), "POST")
-        if head.content_type[:16].lower() != b"application/json":
+        if not head.content_type.lower().startswith(route.content_type):
             return refusals.WrongContentType(head.content_type.decode("latin-1"))
         return self.recognise(connection, head)
 
@@ -125,7 +137,7 @@ class Gateway:
         if key.expires_ns and key.expires_ns <= connection.accepted_ns:
             return refusals.InvalidKey("This key has expired.")
         connection.key = key
-        if not key.expires_ns and head.path in ENDPOINTS:
+        if not key.expires_ns and head.route is not None:
             head.judged = (self.catalog, key)
         return None
 
@@ -138,53 +150,98 @@ class Gateway:
         return True
 
     def serve(self, connection: Downstream, head: Head, body: bytes) -> None:
-        endpoint = ENDPOINTS.get(head.path)
-        if endpoint is None:
+        route = head.route
+        if route is None:
             self._routes.serve(connection, head)
             return
         key = connection.key
         assert isinstance(key, Key)
-        model = ""
+        model = route.model
         try:
             if self.draining:
                 raise refusals.Draining()
-            members = open_body(body)
-            ask = read_request(endpoint, members)
-            model = ask.model
-            offer, cost, charge = self._choose(key, endpoint, ask, len(body), connection.accepted_ns)
+            asked = read_asked(route, head, key, body, self.catalog.pin_secret)
+            model = asked.ask.model
+            if route.counts:
+                self.counting.serve(connection, asked)
+                return
+            offer, cost, charge = self.choose(asked, connection.accepted_ns)
             if not self.journal.accepting:
                 raise self.journal.refusal()
-            call = Call(self, connection, key, endpoint, ask, offer)
+            call = Call(self, connection, asked, offer)
+            try:
+                passage = self._passage(call, offer)
+            except Uncarried as uncarried:
+                offer, cost, charge, passage = self._next_able(call, offer, uncarried)
+                call.offer = offer
             connection.served = call  # before it begins: a call may be over when `begin` returns
-            call.begin(members, len(body), cost, charge)
+            call.begin(passage, cost, charge)
         except Refusal as refusal:
             connection.served = None
             self.refuse(connection, head, refusal, model=model)
 
-    def _choose(
-        self, key: Key, endpoint: str, ask: Ask, body_size: int, at_ns: int
-    ) -> tuple[Offer, RowRates, RowRates | None]:
+    def _passage(self, call: Call, offer: Offer) -> Passage:
+        return passage_of(call.asked, offer, call.id, call.accepted_ns, self.thoughts, self.catalog.pin_secret)
+
+    def choose(self, asked: Asked, at_ns: int) -> tuple[Offer, RowRates, RowRates | None]:
         """The offer, what it costs us, and what the account pays by (None = cost plus margin)."""
+        ask, key, endpoint = asked.ask, asked.key, asked.route.endpoint
         model = ask.model
         offers = self.catalog.models.get(model)
         if offers is None:
             raise self.catalog.no_model(model, key)
         if key.models and model not in key.models:
             raise refusals.ModelNotAllowed(model)
-        input_tokens = int(body_size / offers[0].bytes_per_token) + 1
+        input_tokens = int(asked.size / offers[0].bytes_per_token) + 1
         output_tokens = ask.max_output or OUTPUT_GUESS
-        if ask.n > 1:
-            able = [offer for offer in offers if not 0 < offer.vendor_choices_max < ask.n]
-            if not able:
-                raise refusals.TooManyChoices(model, ask.n, max(offer.vendor_choices_max for offer in offers))
+        if ask.n > 1 or asked.pinned is not None:
+            able = self._able(asked, offers)
             offer = merit.pick(able, endpoint, at_ns, input_tokens, output_tokens)
         else:
-            offer = self.catalog.markets[model, endpoint].pick(at_ns, input_tokens, output_tokens)
+            market = self.catalog.markets.get((model, endpoint))
+            offer = market.pick(at_ns, input_tokens, output_tokens) if market is not None else None
         if offer is None:
             raise self._why_none(offers, endpoint, model, at_ns, input_tokens, output_tokens)
         cost = offer.price_at(at_ns)
         assert cost is not None
         return offer, cost, key.tariff.price_at(model, at_ns)
+
+    def _able(self, asked: Asked, offers: list[Offer]) -> list[Offer]:
+        """The offers that can serve so many choices, and that hold the state which the request goes on from."""
+        ask = asked.ask
+        able = [offer for offer in offers if not 0 < offer.vendor_choices_max < ask.n]
+        if not able:
+            raise refusals.TooManyChoices(ask.model, ask.n, max(offer.vendor_choices_max for offer in offers))
+        pinned = asked.pinned
+        if pinned is None:
+            return able
+        able = [offer for offer in able if offer.provider.id == pinned.provider and "responses" in offer.ways]
+        if not able:
+            raise refusals.StateUnsupported(ask.model, "previous_response_id")
+        return able
+
+    def _next_able(
+        self, call: Call, tried: Offer, uncarried: Uncarried
+    ) -> tuple[Offer, RowRates, RowRates | None, Passage]:
+        """The next offer in merit order whose protocol can carry what is asked; else the first one's refusal."""
+        asked, at_ns = call.asked, call.accepted_ns
+        offers = {offer.name: offer for offer in self.catalog.models[asked.ask.model]}
+        if asked.pinned is not None or len(offers) == 1:
+            raise uncarried
+        input_tokens = int(asked.size / tried.bytes_per_token) + 1
+        output_tokens = asked.ask.max_output or OUTPUT_GUESS
+        able = self._able(asked, list(offers.values()))
+        for line in merit.order(able, asked.route.endpoint, at_ns, input_tokens, output_tokens):
+            offer = offers[line.offer]
+            cost = offer.price_at(at_ns)
+            if line.why_not or offer is tried or cost is None:
+                continue
+            try:
+                passage = self._passage(call, offer)
+            except Uncarried:
+                continue
+            return offer, cost, asked.key.tariff.price_at(asked.ask.model, at_ns), passage
+        raise uncarried
 
     def _why_none(
         self, offers: list[Offer], endpoint: str, model: str, at_ns: int, input_tokens: int, output_tokens: int
@@ -213,14 +270,24 @@ class Gateway:
             offer.pool = pool
         return pool
 
+    def pool_at(self, base_url: str, like: ProviderRow) -> Pool:
+        """Connections to another server of a provider (where its tokens come from), with its limits and trust."""
+        row = msgspec.structs.replace(like, base_url=base_url)
+        pool = self._pools.get(row)
+        if pool is None:
+            pool = self._pools[row] = Pool(row, self.wheel, self.loop, tls_context(row), KEEP_S)
+        return pool
+
     # -- refusals
 
     def refuse(self, connection: Downstream, head: Head | None, refusal: Refusal, model: str = "") -> None:
         """One journal record, then the answer in the caller's own protocol."""
         key = connection.key if isinstance(connection.key, Key) else None
         call = self.new_id()
-        self.metrics.count_refusal(refusal.code, refusal.status)
-        endpoint = (ENDPOINTS.get(head.path) or "other") if head is not None else "other"
+        route = head.route if head is not None else None
+        status = status_of(_protocol(head), refusal)
+        self.metrics.count_refusal(refusal.code, status)
+        endpoint = route.endpoint if route is not None else "other"
         if not self.journal.accepting:  # nothing can be recorded, so there is nothing to wait for
             self.answer_refusal(connection, refusal, call, None)
             return
@@ -232,7 +299,7 @@ class Gateway:
                 model[:200],
                 endpoint,
                 refusal.code,
-                refusal.status,
+                status,
                 connection.accepted_ns or self.clock_ns(),
                 self.clock_ns(),
             )
@@ -240,7 +307,8 @@ class Gateway:
         self.tick.after_flush(lambda: self.answer_refusal(connection, refusal, call, None))
 
     def answer_refusal(self, connection: Downstream, refusal: Refusal, call: str, offer: Offer | None) -> None:
-        extra = "".join(f"{name}: {value}\r\n" for name, value in refusal_headers(refusal))
+        protocol = _protocol(connection.head)
+        extra = "".join(f"{name}: {value}\r\n" for name, value in error_headers(protocol, refusal, call))
         named = b"x-baseload-offer: %b\r\n" % offer.name_bytes if offer is not None else b""
         head = b"content-type: application/json\r\nx-baseload-call-id: %b\r\n%b%b%b" % (
             call.encode(),
@@ -248,7 +316,7 @@ class Gateway:
             extra.encode("latin-1", "replace"),
             date_line(self.clock_ns()),
         )
-        connection.reply(refusal.status, head, openai_error(refusal, call))
+        connection.reply(status_of(protocol, refusal), head, error_body(protocol, refusal, call))
 
     def answer_json(self, connection: Downstream, value: object, status: int = 200) -> None:
         head = b"content-type: application/json\r\n" + date_line(self.clock_ns())
@@ -267,6 +335,7 @@ class Gateway:
                 if progress is not None:
                     self.journal.append(progress)
                     noted = True
+                call.beat(now)
             if noted:
                 self.tick.touch()
 

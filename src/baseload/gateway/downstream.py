@@ -378,6 +378,11 @@ class Downstream(asyncio.Protocol):
         if data:
             self.transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._streaming else data)
 
+    def beat(self, data: bytes) -> None:
+        """A keep-alive inside a streamed reply; not for a reader that has not even taken what was written before."""
+        if not self._full and not self.transport.is_closing():
+            self.chunk(data)
+
     def end(self, data: bytes = b"") -> None:
         """The last bytes of a streamed reply."""
         if self.transport.is_closing():

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from baseload.gateway.catalog import Offer
 
 _NOTHING = Usage(meters={}, input_provenance="counted", output_provenance="counted")
-_PROTOCOLS = {"chat": "openai-chat", "completions": "openai-chat", "embeddings": "openai-embeddings"}
 _ENDED = {"ok": "normal", "client_left": "client_cut"}
 
 
@@ -91,10 +90,10 @@ def _usage_of(call: Call, outcome: str, raws: Sequence[bytes], tier: str, text_b
         elif text_bytes:
             counted_output = int(text_bytes / offer.bytes_per_token) + 1
     usage = normalise(
-        _PROTOCOLS[call.endpoint],
+        call.kind.usage,
         offer.vendor.name,
         list(raws),
-        endpoint=call.endpoint,
+        endpoint="chat" if call.kind.generates else "embeddings",
         request_cache_ttl=ask.cache_ttl or offer.provider.cache_ttl,
         tier=tier,
         ended=_ENDED.get(outcome, "upstream_cut"),

@@ -1,7 +1,8 @@
 """The gateway's other routes: what it serves, how it is, what a call was.
 
 In:     heads without a body.
-Out:    `GET /v1/models`, `/v1/models/{id}`, `/v1/calls/{id}`, `/healthz`, `/readyz`, `/metrics`, `/`.
+Out:    `GET /v1/models`, `/v1/models/{id}` (and below `/v1beta`), `/v1/calls/{id}`, `/healthz`, `/readyz`, `/metrics`,
+        `/`; stored responses by `stored.py`.
 
 `GET /v1/calls/{id}` is answered by the control plane through its socket in the home, for the database is there; the
 gateway only says whose calls may be seen. It is off the path of any call.
@@ -12,23 +13,23 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 
 from baseload.errors import Refusal
 from baseload.gateway.catalog import Key
 from baseload.gateway.control_socket import ask_control
 from baseload.gateway.head import Head, text_of
 from baseload.gateway.http_text import date_line
-from baseload.wire import refusals
+from baseload.gateway.routing import PATHS, protocol_of, route_of
+from baseload.gateway.stored import PREFIX, StoredResponses
+from baseload.wire import listing, refusals
+from baseload.wire.listing import Listed
 
 if TYPE_CHECKING:
     from baseload.gateway.core import Gateway
     from baseload.gateway.downstream import Downstream
 
-ENDPOINTS = {
-    b"/v1/chat/completions": "chat",
-    b"/v1/completions": "completions",
-    b"/v1/embeddings": "embeddings",
-}
+_MODELS = (b"/v1/models", b"/v1beta/models", b"/v1alpha/models", b"/v1beta1/models")
 _OPEN = (b"/", b"/healthz", b"/readyz", b"/metrics")
 _READ = (b"GET", b"HEAD")
 _TEXT = b"content-type: text/plain; charset=utf-8\r\n"
@@ -52,12 +53,17 @@ class Routes:
     def __init__(self, gateway: Gateway, control: str) -> None:
         self._gw = gateway
         self._control = control
+        self._stored = StoredResponses(gateway)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def decide(self, connection: Downstream, head: Head) -> Refusal | None:
         """A refusal for what is not served, or for a caller who may not ask; None to serve."""
         gw, path = self._gw, head.path
-        protected = path.startswith((b"/v1/models", b"/v1/calls/"))
+        if path.startswith(PREFIX) and path not in PATHS:
+            return self._stored.decide(head) or gw.recognise(connection, head)
+        if route_of(path, head.query) is not None:
+            return refusals.MethodNotAllowed(head.method.decode("latin-1"), text_of(path), "POST")
+        protected = path.startswith((*_MODELS, b"/v1/calls/"))
         if not protected and path not in _OPEN:
             return refusals.RouteNotFound(text_of(path))
         if head.method not in _READ:
@@ -72,7 +78,9 @@ class Routes:
 
     def serve(self, connection: Downstream, head: Head) -> None:
         gw, path = self._gw, head.path
-        if path == b"/healthz":
+        if path.startswith(PREFIX):
+            self._stored.serve(connection, head)
+        elif path == b"/healthz":
             connection.reply(200, _TEXT + date_line(gw.clock_ns()), b"ok\n")
         elif path == b"/readyz":
             self._ready(connection)
@@ -83,7 +91,8 @@ class Routes:
         elif path.startswith(b"/v1/calls/"):
             self._call(connection, text_of(path[len(b"/v1/calls/") :]))
         else:
-            self._models(connection, text_of(path[len(b"/v1/models") :]))
+            prefix = next(prefix for prefix in _MODELS if path.startswith(prefix))
+            self._models(connection, head, text_of(path[len(prefix) :]).removeprefix("/"))
 
     def _root(self, connection: Downstream, head: Head) -> None:
         url = self._gw.catalog.console_url
@@ -99,25 +108,48 @@ class Routes:
         body = {"ready": not why, "why": why, "snapshot": gw.catalog.version, "models": len(gw.catalog.models)}
         gw.answer_json(connection, body, 503 if why else 200)
 
-    def _models(self, connection: Downstream, rest: str) -> None:
+    def _models(self, connection: Downstream, head: Head, wanted: str) -> None:
+        """In the caller's own shape: Gemini's by path or key header, Anthropic's by its version header."""
         gw = self._gw
         key = connection.key
         assert isinstance(key, Key)
-        made = gw.catalog.made_ns // 1_000_000_000
-        seen = [
-            {"id": name, "object": "model", "created": made, "owned_by": offers[0].provider.name}
+        made_s = gw.catalog.made_ns // 1_000_000_000
+        rows = [
+            Listed(
+                id=name, created_s=made_s, owned_by=offers[0].provider.name,
+                context_max=max(offer.row.context_max for offer in offers),
+                output_max=max(offer.row.output_max for offer in offers),
+                endpoints=tuple(sorted({each for offer in offers for each in offer.endpoints})),
+            )
             for name, offers in sorted(gw.catalog.models.items())
             if not key.models or name in key.models
-        ]
-        if not rest or rest == "/":
-            gw.answer_json(connection, {"object": "list", "data": seen})
-            return
-        wanted = rest.removeprefix("/")
-        for model in seen:
-            if model["id"] == wanted:
-                gw.answer_json(connection, model)
+        ]  # fmt: skip
+        protocol = protocol_of(head.path, head.low)
+        if wanted:
+            row = next((row for row in rows if row.id == wanted), None)
+            if row is None:
+                gw.refuse(connection, head, gw.catalog.no_model(wanted, key))
                 return
-        gw.refuse(connection, connection.head, gw.catalog.no_model(wanted, key))
+            one = {"messages": listing.anthropic_one, "gemini": listing.gemini_one}.get(protocol, listing.openai_one)
+            self._json(connection, one(row))
+            return
+        query = {name: values[-1] for name, values in parse_qs(head.query.decode("latin-1")).items()}
+        try:
+            if protocol == "messages":
+                body = listing.anthropic_list(
+                    rows, query.get("limit"), query.get("after_id", ""), query.get("before_id", "")
+                )
+            elif protocol == "gemini":
+                body = listing.gemini_list(rows, query.get("pageSize"), query.get("pageToken", ""))
+            else:
+                body = listing.openai_list(rows)
+        except Refusal as refusal:
+            gw.refuse(connection, head, refusal)
+            return
+        self._json(connection, body)
+
+    def _json(self, connection: Downstream, body: bytes) -> None:
+        connection.reply(200, b"content-type: application/json\r\n" + date_line(self._gw.clock_ns()), body)
 
     def _call(self, connection: Downstream, call: str) -> None:
         key = connection.key

@@ -44,6 +44,10 @@ class Vault:
         """HMAC-SHA256 of an API key with the pepper (32 bytes)."""
         return hmac.digest(self.pepper, key, "sha256")
 
+    def derived(self, label: bytes) -> bytes:
+        """A secret of its own for one more use (32 bytes)."""
+        return hmac.digest(self._master, b"baseload " + label + b" v1", "sha256")
+
     def seal(self, text: str) -> str:
         """Encrypts a credential for the database: `sealed:` + base64(nonce 12 bytes, AES-256-GCM)."""
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM

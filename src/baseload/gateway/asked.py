@@ -1,0 +1,102 @@
+"""A request understood: its members, what it asks for, and what must be known before an offer is chosen.
+
+In:     a route, a head, a caller, a body.
+Out:    `Asked`, or the refusal that names what is wrong with the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Raw
+
+from baseload.gateway.routing import Route
+from baseload.wire import chat, gemini, media, messages, responses
+from baseload.wire.ask import Ask
+from baseload.wire.body import GUARDED, open_body
+from baseload.wire.raw import NULL, OFF
+from baseload.wire.refusals import ConversationNotKept, StateNotKept, StateUnsupported
+from baseload.wire.responses.pin import unpin
+
+if TYPE_CHECKING:
+    from baseload.gateway.catalog import Key
+    from baseload.gateway.head import Head
+
+
+class Asked:
+    """A request that has been understood: what serving and dispatching it need."""
+
+    __slots__ = ("ask", "body", "head", "key", "members", "pinned", "route", "size")
+
+    def __init__(
+        self, route: Route, head: Head, key: Key, ask: Ask, members: dict[str, Raw], body: bytes, pinned: Pinned | None
+    ) -> None:
+        self.route = route
+        self.head = head
+        self.key = key
+        self.ask = ask
+        self.members = members
+        self.body = body  # of requests that are no JSON
+        self.size = len(body)
+        self.pinned = pinned  # the reply that this request goes on from
+
+
+class Pinned(msgspec.Struct, frozen=True):
+    """A stored reply: its id at its provider, and which provider that is."""
+
+    native: str
+    provider: int
+
+
+Reader = Callable[[dict[str, Raw], Route], Ask]
+
+_READERS: dict[str, tuple[tuple[str, ...], Reader]] = {
+    "completions": (GUARDED, lambda members, route: chat.read_request("completions", members)),
+    "embeddings": (GUARDED, lambda members, route: chat.read_request("embeddings", members)),
+    "responses": (responses.GUARDED, lambda members, route: responses.read_ask(members)),
+    "messages": (messages.GUARDED, lambda members, route: messages.read_ask(members, counting=route.counts)),
+    "gemini": (gemini.GUARDED, lambda members, route: gemini.read_ask(members, route.model, route.stream)),
+    "gemini_embed": (gemini.GUARDED, lambda members, route: gemini.read_embed(members, route.model)),
+    "rerank": (GUARDED, lambda members, route: media.read_ask("rerank", members)),
+    "images": (GUARDED, lambda members, route: media.read_ask("images", members)),
+    "speech": (GUARDED, lambda members, route: media.read_ask("speech", members)),
+}
+
+
+def read_asked(route: Route, head: Head, key: Key, body: bytes, secret: bytes) -> Asked:
+    """`secret`: what ids of stored responses are signed with. Raises Refusal for a request that cannot be served."""
+    endpoint = route.endpoint
+    if endpoint == "chat":
+        members = open_body(body)
+        return Asked(route, head, key, chat.read_request("chat", members), members, body, None)
+    if endpoint == "transcriptions":
+        ask = media.read_form(body, head.content_type)
+        return Asked(route, head, key, ask, {}, body, None)
+    guarded, read = _READERS[endpoint]
+    members = open_body(body, guarded)
+    ask = read(members, route)
+    pinned = _state(ask, members, key, secret) if endpoint == "responses" else None
+    return Asked(route, head, key, ask, members, body, pinned)
+
+
+def _state(ask: Ask, members: dict[str, Raw], key: Key, secret: bytes) -> Pinned | None:
+    """What the request goes on from. State that this gateway cannot lead back to its provider is refused."""
+    raw = members.get("conversation")
+    if raw is not None and raw != NULL:
+        raise ConversationNotKept()
+    raw = members.get("background")
+    if raw is not None and raw not in OFF:  # it ends after the call: what it used would be metered by nobody
+        raise StateUnsupported(ask.model, "background")
+    raw = members.get("previous_response_id")
+    if raw is None or raw == NULL:
+        return None
+    try:
+        response_id = msgspec.json.decode(raw, type=str)
+    except msgspec.DecodeError:
+        raise StateNotKept(bytes(raw[:100]).decode("utf-8", "replace")) from None
+    found = unpin(response_id, key.account.id, secret)
+    if found is None:
+        raise StateNotKept(response_id)
+    return Pinned(*found)

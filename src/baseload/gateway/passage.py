@@ -1,0 +1,117 @@
+"""How one call passes from its client to one offer: forwarded with patches, or translated.
+
+In:     an understood request (`Asked`), an offer.
+Out:    `Passage`: the body for the provider, and what turns the provider's bytes into the client's.
+
+Forwarded bytes need no shaper, but in two cases: a stored response's id is marked with its provider, and a Gemini
+client that did not ask for SSE gets a JSON array.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from baseload.gateway.asked import Asked
+from baseload.gateway.routing import GENERATION
+from baseload.gateway.shapers import Arrayed, Shaper, Stored
+from baseload.wire import gemini, media, messages, responses
+from baseload.wire.canon.carry import View
+from baseload.wire.chat import patch_request
+from baseload.wire.translation import Translation
+
+if TYPE_CHECKING:
+    from baseload.gateway.catalog import Offer
+    from baseload.gateway.head import Head
+    from baseload.gateway.thoughts import ThoughtStore
+
+
+class Passage:
+    __slots__ = ("body", "content_type", "door", "dropped", "headers", "query", "shaper")
+
+    def __init__(self, door: str, body: bytes, shaper: Shaper | None = None) -> None:
+        self.door = door
+        self.body = body
+        self.shaper = shaper
+        self.dropped: tuple[str, ...] = ()
+        self.headers: dict[str, str] | None = None  # of the client, for the provider
+        self.query = ""
+        self.content_type = ""  # "" = JSON
+
+
+def passage_of(asked: Asked, offer: Offer, call_id: str, at_ns: int, thoughts: ThoughtStore, secret: bytes) -> Passage:
+    """The way to `offer`. Raises Uncarried where its protocol cannot carry what is asked."""
+    endpoint = asked.route.endpoint
+    door = offer.doors[endpoint]
+    if door == endpoint:
+        return _forward(asked, offer, door, secret)
+    if endpoint in GENERATION:
+        return _translate(asked, offer, door, call_id, at_ns, thoughts)
+    return _embed(asked, offer, door)
+
+
+def _forward(asked: Asked, offer: Offer, door: str, secret: bytes) -> Passage:
+    ask, members, model = asked.ask, asked.members, offer.upstream_model
+    if door in ("chat", "completions", "embeddings"):
+        return Passage(door, patch_request(door, members, ask, model))
+    origin = offer.ways[door].target.origin
+    if door == "messages":
+        passage = Passage(door, messages.patch(members, ask, model, origin))
+        passage.headers = anthropic_headers(asked.head)
+        passage.query = asked.head.query.decode("latin-1")
+        return passage
+    if door == "responses":
+        previous = asked.pinned.native if asked.pinned is not None else None
+        passage = Passage(door, responses.patch(members, ask, model, origin, previous))
+        if offer.vendor.keeps_state:
+            passage.shaper = Stored(offer.provider.id, asked.key.account.id, secret)
+        return passage
+    if door == "gemini":
+        passage = Passage(door, gemini.patch(members, ask, model, origin))
+        if asked.route.array:
+            passage.shaper = Arrayed()
+        return passage
+    if door == "gemini_embed":
+        passage = Passage(door, gemini.patch_embed(members, model, asked.route.batch))
+        return passage
+    passage = Passage(door, *media.patch(door, members, asked.body, ask, model))
+    passage.content_type = asked.head.content_type.decode("latin-1") if door == "transcriptions" else ""
+    return passage
+
+
+def _translate(asked: Asked, offer: Offer, door: str, call_id: str, at_ns: int, thoughts: ThoughtStore) -> Passage:
+    ask, route = asked.ask, asked.route
+    target = offer.ways[door].target
+    if lossless(asked.head):
+        target = msgspec.structs.replace(target, lossless=True)
+    view = View(
+        model=ask.model, id=call_id, created_s=at_ns // 1_000_000_000, origin=target.origin,
+        wants_usage=ask.wants_usage, array=route.array,
+    )  # fmt: skip
+    kept = thoughts.of(asked.key.account.id) if route.endpoint == "chat" else None
+    translation = Translation(route.endpoint, target, view, kept)
+    written = translation.request(asked.members, ask.model, ask.stream)
+    passage = Passage(door, written.body, translation)
+    passage.dropped = written.dropped
+    return passage
+
+
+_ANTHROPIC = re.compile(rb"\r\n(anthropic-[a-z0-9-]{1,60}):[ \t]*([^\r\n]*)", re.IGNORECASE)
+
+
+def anthropic_headers(head: Head) -> dict[str, str]:
+    """The client's `anthropic-*` headers (version, betas): they go on unchanged."""
+    if b"\r\nanthropic-" not in head.low:
+        return {}
+    return {
+        name.decode().lower(): value.strip().decode("latin-1")
+        for name, value in _ANTHROPIC.findall(head.raw)
+        if value.strip()
+    }
+
+
+def lossless(head: Head) -> bool:
+    """`x-baseload-lossless: true`: refuse whatever cannot be carried, also what would be dropped."""
+    return b"\r\nx-baseload-lossless: true" in head.low or b"\r\nx-baseload-lossless:true" in head.low

@@ -1,0 +1,67 @@
+"""What turns a forwarded reply into the client's, where forwarding alone is not enough. Translations are in `wire`.
+
+In:     whole frames, or a whole reply, in the client's own protocol. Out: the same with ids marked, or in an array.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from baseload.errors import ProviderFault, Refusal
+from baseload.wire.envelope import error_body, stream_error
+from baseload.wire.gemini.array import ArrayOut
+from baseload.wire.responses.pin import Pinner
+
+
+class Shaper(Protocol):
+    """Turns a provider's reply into the client's."""
+
+    def frames(self, data: bytes) -> bytes: ...
+    def end(self) -> bytes: ...
+    def whole(self, body: bytes) -> bytes: ...
+    def whole_as_stream(self, body: bytes) -> bytes: ...
+    def fail(self, refusal: Refusal, call_id: str) -> bytes: ...
+
+
+class Stored:
+    """Ids of stored responses name their provider, so that the next request finds the way back."""
+
+    def __init__(self, provider: int, account: int, secret: bytes) -> None:
+        self._pinner = Pinner(provider, account, secret)
+
+    def frames(self, data: bytes) -> bytes:
+        return self._pinner.frames(data)
+
+    def end(self) -> bytes:
+        return b""
+
+    def whole(self, body: bytes) -> bytes:
+        return self._pinner.whole(body)
+
+    def whole_as_stream(self, body: bytes) -> bytes:
+        raise ProviderFault("garbage", "a whole reply came where a stream was asked for", sent=True)
+
+    def fail(self, refusal: Refusal, call_id: str) -> bytes:
+        return stream_error("responses", refusal, call_id)
+
+
+class Arrayed:
+    """Gemini's stream as one JSON array, for clients that did not ask for SSE."""
+
+    def __init__(self) -> None:
+        self._out = ArrayOut()
+
+    def frames(self, data: bytes) -> bytes:
+        return self._out.frame(data)
+
+    def end(self) -> bytes:
+        return self._out.end()
+
+    def whole(self, body: bytes) -> bytes:
+        return body
+
+    def whole_as_stream(self, body: bytes) -> bytes:
+        return body if body.lstrip()[:1] == b"[" else b"[%b]" % body
+
+    def fail(self, refusal: Refusal, call_id: str) -> bytes:
+        return self._out.fail(error_body("gemini", refusal, call_id))
