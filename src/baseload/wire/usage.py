@@ -15,8 +15,12 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Raw
 
+from baseload.wire import usage_native
 from baseload.wire.chat import usage as chat_usage
+from baseload.wire.converse import usage as converse_usage
 from baseload.wire.found import Found
+from baseload.wire.messages import usage as messages_usage
+from baseload.wire.qwen import usage as qwen_usage
 from baseload.wire.raw import FAILED, NULL
 
 REPORTED, COUNTED, ESTIMATED, MISSING = "reported", "counted", "estimated", "missing"
@@ -35,10 +39,14 @@ _READERS: dict[str, Callable[..., Found]] = {
     "openai-chat": chat_usage.read,
     "openai-chat-batch-item": chat_usage.read,
     "openai-embeddings": chat_usage.read,
+    "bedrock-converse": converse_usage.read,
+    "dashscope-native": qwen_usage.read,
+    "tencent-native": usage_native.read_tencent,
+    "ollama-native": usage_native.read_ollama,
 }
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _encode = msgspec.json.Encoder().encode
-_REPLACED_TOGETHER = ("prompt_tokens", "completion_tokens")
+_REPLACED_TOGETHER = ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens")
 
 
 class Usage(msgspec.Struct, gc=False):
@@ -68,7 +76,7 @@ def normalise(
 ) -> Usage:
     """Reads a usage report. Reported beats counted; a side with neither is "missing" and has no meter.
 
-    protocol           "openai-chat", "openai-embeddings" or "openai-chat-batch-item"
+    protocol           a key of `_READERS`: "openai-chat", "openai-embeddings", "bedrock-converse", ...
     vendor             the provider's dialect; decides the lifetime of unlabelled cache writes, the currency of a cost
     usage              one JSON object, b"" for none, or the reports of a stream, oldest first (`StreamMeter.usages`)
     model              as the provider names it (no rule depends on it yet)
