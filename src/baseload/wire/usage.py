@@ -39,6 +39,7 @@ _READERS: dict[str, Callable[..., Found]] = {
     "openai-chat": chat_usage.read,
     "openai-chat-batch-item": chat_usage.read,
     "openai-embeddings": chat_usage.read,
+    "anthropic-messages": messages_usage.read,
     "bedrock-converse": converse_usage.read,
     "dashscope-native": qwen_usage.read,
     "tencent-native": usage_native.read_tencent,
