@@ -22,6 +22,7 @@ from baseload.wire.found import Found
 from baseload.wire.messages import usage as messages_usage
 from baseload.wire.qwen import usage as qwen_usage
 from baseload.wire.raw import FAILED, NULL
+from baseload.wire.responses import usage as responses_usage
 
 REPORTED, COUNTED, ESTIMATED, MISSING = "reported", "counted", "estimated", "missing"
 
@@ -39,6 +40,7 @@ _READERS: dict[str, Callable[..., Found]] = {
     "openai-chat": chat_usage.read,
     "openai-chat-batch-item": chat_usage.read,
     "openai-embeddings": chat_usage.read,
+    "openai-responses": responses_usage.read,
     "anthropic-messages": messages_usage.read,
     "bedrock-converse": converse_usage.read,
     "dashscope-native": qwen_usage.read,
