@@ -69,9 +69,26 @@ def test_a_broken_report_is_void(raw: bytes):
     st.sampled_from(["tencent-native", "ollama-native", "dashscope-native", "bedrock-converse"]),
     st.dictionaries(
         st.sampled_from(
-            "PromptTokens CompletionTokens TotalTokens PromptTokensDetails eval_count prompt_eval_count input_tokens "
-            "output_tokens total_tokens image_tokens prompt_tokens_details input_tokens_details inputTokens "
-            "outputTokens totalTokens cacheReadInputTokens cacheWriteInputTokens cacheDetails".split()
+            [
+                "PromptTokens",
+                "CompletionTokens",
+                "TotalTokens",
+                "PromptTokensDetails",
+                "eval_count",
+                "prompt_eval_count",
+                "input_tokens",
+                "output_tokens",
+                "total_tokens",
+                "image_tokens",
+                "prompt_tokens_details",
+                "input_tokens_details",
+                "inputTokens",
+                "outputTokens",
+                "totalTokens",
+                "cacheReadInputTokens",
+                "cacheWriteInputTokens",
+                "cacheDetails",
+            ]
         ),
         st.recursive(
             st.one_of(
