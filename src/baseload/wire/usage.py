@@ -19,6 +19,7 @@ from baseload.wire import usage_native
 from baseload.wire.chat import usage as chat_usage
 from baseload.wire.converse import usage as converse_usage
 from baseload.wire.found import Found
+from baseload.wire.gemini import usage as gemini_usage
 from baseload.wire.messages import usage as messages_usage
 from baseload.wire.qwen import usage as qwen_usage
 from baseload.wire.raw import FAILED, NULL
@@ -42,6 +43,7 @@ _READERS: dict[str, Callable[..., Found]] = {
     "openai-embeddings": chat_usage.read,
     "openai-responses": responses_usage.read,
     "anthropic-messages": messages_usage.read,
+    "gemini": gemini_usage.read,
     "bedrock-converse": converse_usage.read,
     "dashscope-native": qwen_usage.read,
     "tencent-native": usage_native.read_tencent,
@@ -49,7 +51,9 @@ _READERS: dict[str, Callable[..., Found]] = {
 }
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _encode = msgspec.json.Encoder().encode
-_REPLACED_TOGETHER = ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens")
+_REPLACED_TOGETHER = frozenset(
+    ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens", "promptTokenCount", "candidatesTokenCount")
+)
 
 
 class Usage(msgspec.Struct, gc=False):
@@ -167,8 +171,9 @@ def _merge(reports: list[bytes]) -> tuple[bytes, bytes]:
             continue
         if members.keys() != {"timings"}:
             raw = report
-        if any(name in members for name in _REPLACED_TOGETHER):
+        if not _REPLACED_TOGETHER.isdisjoint(members):
             merged.pop("total_tokens", None)  # a sum of older parts says nothing about the newer ones
+            merged.pop("totalTokenCount", None)
         for name, value in members.items():
             if value == NULL:
                 merged.setdefault(name, value)
