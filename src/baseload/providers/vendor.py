@@ -90,7 +90,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     paths: dict[str, str] = msgspec.field(default_factory=lambda: {"chat": "/chat/completions"})
     """Endpoint -> path below base_url; one that begins with // is below the host itself. `{model}` is the upstream
     model, percent-encoded. Endpoints: chat, responses, messages, gemini, converse, qwen, completions, embeddings,
-    gemini_embed, gemini_embed_batch, rerank, images, speech, transcriptions; messages_count, gemini_count, responses_count count tokens."""
+    gemini_embed, gemini_embed_batch, rerank, images, speech, transcriptions; messages_count, gemini_count,
+    responses_count count tokens."""
     stream_paths: dict[str, str] = {}  # the same for streams, where the path differs
     auth_for: dict[str, Auth] = {}  # endpoint -> how the key is sent there, where it differs
     send: dict[str, dict[str, str]] = {}  # endpoint -> headers that every request carries
