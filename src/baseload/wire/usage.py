@@ -20,6 +20,7 @@ from baseload.wire.chat import usage as chat_usage
 from baseload.wire.converse import usage as converse_usage
 from baseload.wire.found import Found
 from baseload.wire.gemini import usage as gemini_usage
+from baseload.wire.media import usage as media_usage
 from baseload.wire.messages import usage as messages_usage
 from baseload.wire.qwen import usage as qwen_usage
 from baseload.wire.raw import FAILED, NULL
@@ -46,6 +47,10 @@ _READERS: dict[str, Callable[..., Found]] = {
     "gemini": gemini_usage.read,
     "bedrock-converse": converse_usage.read,
     "dashscope-native": qwen_usage.read,
+    "openai-images": media_usage.read_images,
+    "openai-audio": media_usage.read_transcription,
+    "openai-speech": media_usage.read_speech,
+    "rerank": media_usage.read_rerank,
     "tencent-native": usage_native.read_tencent,
     "ollama-native": usage_native.read_ollama,
 }
@@ -80,6 +85,7 @@ def normalise(
     ended: str = "normal",
     counted_output: int | None = None,
     counted_input: int | None = None,
+    counted_units: dict[str, int] | None = None,
 ) -> Usage:
     """Reads a usage report. Reported beats counted; a side with neither is "missing" and has no meter.
 
@@ -92,6 +98,7 @@ def normalise(
     tier               service tier the reply reports beside its usage
     ended              "normal", or how the attempt broke off; a report of a broken attempt is flagged "partial"
     counted_output     tokens the gateway counted, used only where the provider reports nothing; None = not counted
+    counted_units      own units of `wire.media` that the gateway counted, used only where the provider reports nothing
     """
     try:
         read = _READERS[protocol]
@@ -102,6 +109,8 @@ def normalise(
     else:
         merged, raw = _merge(usage)
     if not merged or merged == b"null":
+        if counted_units:
+            return Usage(dict(counted_units), COUNTED, COUNTED)
         found = _NOTHING
     else:
         if protocol == "openai-embeddings":
