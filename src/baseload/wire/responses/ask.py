@@ -54,10 +54,10 @@ def read_ask(members: Mapping[str, Raw]) -> Ask:
     model = _model(get("model"))
     _check_input(members)
     stream = flag("stream", get("stream"))
-    raw = get("max_output_tokens")
-    limit = 0 if raw is None else count("max_output_tokens", raw)
-    raw = get("prompt_cache_options")
-    cache_ttl = "" if raw is None or raw == NULL else _ttl(raw)
+    limited = get("max_output_tokens")
+    limit = 0 if limited is None else count("max_output_tokens", limited)
+    options = get("prompt_cache_options")
+    cache_ttl = "" if options is None or options == NULL else _ttl(options)
     return Ask(model, stream, True, limit, 1, _thinking(get("reasoning")), cache_ttl)
 
 
@@ -66,7 +66,7 @@ def patch(
 ) -> bytes:
     """The body for one offer. `members` are not changed; every value that is not named here leaves byte for byte.
 
-    origin      `Target.origin` of the offer: sealed reasoning of this origin goes back as it came, any other is left out
+    origin      `Target.origin` of the offer: its own sealed reasoning goes back as it came, any other is left out
     previous    the provider's own id of the stored response that `previous_response_id` means
     """
     patched = dict(members)
@@ -78,8 +78,8 @@ def patch(
         text = bytes(raw)
         if text.count(b'"ttl"') != 1 or b"\\" in text:  # perhaps said twice: what we read is what goes out
             patched["prompt_cache_options"] = raw_value(open_object(raw, "prompt_cache_options", _CACHE_OPTIONS))
-    raw = members.get("input")
-    if raw is not None and memoryview(raw)[0] == _ARRAY and MARK in (text := bytes(raw)):
+    given = members.get("input")
+    if given is not None and memoryview(given)[0] == _ARRAY and MARK in (text := bytes(given)):
         patched["input"] = Raw(_unsealed(text, origin))
     return close_body(patched)
 

@@ -1,8 +1,8 @@
 """Ids of responses that carry their place: a stored response lives in one account at one provider (pitfall 26).
 
 In:     the provider's id, the offer that answered, the account that asked, the gateways' common secret.
-Out:    `<native id>_bl<offer>_<16 hex digits>`: the offer to go back to, and an HMAC over id, offer and account, so that
-        another account's key and an invented id are refused. No memory: any gateway with the secret reads it.
+Out:    `<native id>_bl<offer>_<16 hex digits>`: the offer to go back to, and an HMAC over id, offer and account, so
+        that another account's key and an invented id are refused. No memory: any gateway with the secret reads it.
 `Pinner` rewrites the ids in replies that are forwarded: only the bytes of the id change.
 """
 

@@ -5,11 +5,13 @@ The text-bearing members are typed; a vendor's surprise there is read again by `
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
 from msgspec import Raw
 
 from baseload.wire.body import half_surrogates_masked
-from baseload.wire.raw import ABSENT, FAILED
+from baseload.wire.raw import ABSENT, FAILED, NULL
 
 TERMINAL = frozenset(("response.completed", "response.incomplete", "response.failed", "response.cancelled"))
 """Events after which nothing more comes (protocols.md, 3.3)."""
@@ -108,6 +110,7 @@ decode_loose = msgspec.json.Decoder(LooseEvent).decode
 decode_response = msgspec.json.Decoder(Response).decode
 decode_item = msgspec.json.Decoder(Item).decode
 decode_items = msgspec.json.Decoder(list[Raw]).decode
+_decode_incomplete = msgspec.json.Decoder(Incomplete | None).decode
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_str = msgspec.json.Decoder(str).decode
 
@@ -124,10 +127,8 @@ def response_of(raw: Raw | bytes) -> Response:
         setattr(found, name, text_or_empty(members.get(name, ABSENT)))
     for name in ("usage", "tool_usage", "error", "output"):
         setattr(found, name, members.get(name, ABSENT))
-    try:
-        found.incomplete_details = msgspec.json.decode(members.get("incomplete_details", b"null"), type=Incomplete)
-    except FAILED:
-        pass
+    with contextlib.suppress(*FAILED):
+        found.incomplete_details = _decode_incomplete(members.get("incomplete_details", NULL))
     return found
 
 

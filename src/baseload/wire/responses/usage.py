@@ -4,7 +4,7 @@ In:     one raw usage object, with the reply's `tool_usage` in it where tools we
 Out:    `Found`. `input_tokens` includes what was read from and written to a cache, `output_tokens` includes reasoning
         (protocols.md, section 7): the arithmetic is chat's.
 
-`tool_usage` is outside `usage` and priced by itself. Web searches are a meter. Tokens of image generation have no meter:
+`tool_usage` is outside `usage` and priced by itself. Web searches are a meter. Tokens of image generation have none:
 the reading is flagged "image_generation", and the raw report that is kept with it holds the numbers.
 """
 
