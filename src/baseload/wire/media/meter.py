@@ -104,6 +104,8 @@ class StreamMeter(_Reading):
             self.malformed += 1
             return
         kind = event.type
+        if kind.endswith(".partial_failed"):  # Ark: one picture of a series; the others go on
+            return
         if bytes(event.error) not in _FALSY:
             self._fail(bytes(event.error))
         elif kind == "error":

@@ -55,7 +55,7 @@ def read_reply(body: bytes, content_type: str = "") -> Facts:
     if begun is None:
         return Facts(malformed=True)
     facts, found = begun
-    if not facts.usage and bytes(found.meta[:1]) == b"{":
+    if not facts.usage and bytes(found.meta).startswith(b"{"):
         facts.usage = bytes(found.meta)
         facts.usages = [facts.usage]
     return facts
