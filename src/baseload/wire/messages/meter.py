@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from baseload.wire.body import half_surrogates_masked
 from baseload.wire.chat.shapes import text_or_empty, utf8_len
+from baseload.wire.messages.reports import Reports
 from baseload.wire.messages.shapes import (
     Event,
     LooseEvent,
@@ -23,17 +24,14 @@ from baseload.wire.messages.shapes import (
     error_in,
     tier_of,
 )
-from baseload.wire.raw import ABSENT, FAILED, NULL
+from baseload.wire.raw import ABSENT, FAILED
 from baseload.wire.sse import FRAME_MAX, FrameCutter, data_of
 
 ERROR_MAX = 64 * 1024
 """Bytes kept of an error inside a stream."""
 
-_REPORTS_MAX = 3
 _BRACE = 0x7B
 _LF, _CR = 10, 13  # `in` with an int is one memchr; with bytes it is five times dearer
-_members = msgspec.json.Decoder(dict[str, Raw]).decode
-_encode = msgspec.json.Encoder().encode
 
 
 class StreamMeter:
@@ -44,7 +42,6 @@ class StreamMeter:
         "_cutter",
         "_pending",
         "_reports",
-        "_start",
         "done",
         "error",
         "finish",
@@ -63,8 +60,7 @@ class StreamMeter:
         self._cap = cap
         self._cutter = FrameCutter(cap)
         self._pending = self._cutter.pending
-        self._start = b""  # usage of message_start
-        self._reports: list[bytes] = []  # usage of the message_deltas
+        self._reports = Reports()
         self.usage = b""  # the last report, byte for byte; b"" = none came
         self.done = False  # message_stop came
         self.finished = False  # a stop reason came
@@ -80,14 +76,7 @@ class StreamMeter:
     @property
     def usages(self) -> list[bytes]:
         """Reports for `usage.normalise`, oldest first. That of message_start is without its placeholder of output."""
-        if not self._start:
-            return list(self._reports)
-        try:
-            start = _members(self._start)
-        except FAILED:
-            return [self._start, *self._reports]
-        start.pop("output_tokens", None)
-        return [_encode(start), *self._reports]
+        return self._reports.all
 
     def feed(self, piece: bytes) -> bytes:
         """What to forward now: whole frames only. Raises `ProviderFault("garbage")` when one exceeds the cap."""
@@ -165,9 +154,10 @@ class StreamMeter:
         except FAILED:
             return
         self.upstream_model = self.upstream_model or text_or_empty(message.model)
-        if message.usage is not ABSENT and not self._start and memoryview(message.usage)[0] == _BRACE:
-            self._start = self.usage = bytes(message.usage)
-            self.tier = tier_of(message.usage)
+        if message.usage is not ABSENT and memoryview(message.usage)[0] == _BRACE:
+            self.usage = bytes(message.usage)
+            self._reports.start(self.usage)
+            self.tier = tier_of(message.usage) or self.tier
 
     def _open(self, raw: Raw) -> None:
         """A tool's name is generated text; a few dialects put the first text of a block into its start."""
@@ -187,10 +177,7 @@ class StreamMeter:
             return
         self.usage = raw
         self.tier = tier_of(usage) or self.tier
-        if not self._reports or raw != self._reports[-1]:
-            self._reports.append(raw)
-        if len(self._reports) > _REPORTS_MAX:
-            self._reports[:2] = [_merged(self._reports[0], self._reports[1])]
+        self._reports.add(raw)
 
     def _fail(self, error: bytes) -> None:
         if not self.error:  # the first is the cause
@@ -216,13 +203,3 @@ class StreamMeter:
             self.frames += 1
             self.first_token = True
         self._take_rest(event, kind, masked)
-
-
-def _merged(old: bytes, new: bytes) -> bytes:
-    """One report of two, per field the later that says something."""
-    try:
-        members = _members(old)
-        members.update({name: value for name, value in _members(new).items() if value != NULL})
-    except FAILED:
-        return new
-    return _encode(members)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 from msgspec import Raw
 
@@ -125,3 +127,14 @@ def error_in(found: Event | LooseEvent | Body, body: bytes) -> bytes:
     if bytes(found.code) not in _NO_CODE and bytes(found.message) not in _NO_TEXT and bytes(found.message)[:1] == b'"':
         return body.strip()
     return b""
+
+
+_LONE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+
+
+def without_half_surrogates(payload: bytes) -> bytes:
+    """The JSON with each half of a surrogate pair replaced by U+FFFD: one broken character must not lose a frame."""
+    return _LONE.sub(rb"\\ufffd", payload)
