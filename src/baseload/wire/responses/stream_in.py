@@ -77,7 +77,7 @@ class _Block:
 class StreamIn:
     """See the module."""
 
-    __slots__ = ("_blocks", "_called", "_closed", "_cutter", "_ended", "_next", "_out", "_started", "_target")
+    __slots__ = ("_blocks", "_called", "_closed", "_cutter", "_ended", "_ids", "_next", "_out", "_started", "_target")
 
     def __init__(self, target: Target, cap: int = FRAME_MAX) -> None:
         self._target = target
@@ -86,7 +86,8 @@ class StreamIn:
         self._started = self._ended = self._called = False
         self._next = 0  # number of the next block
         self._blocks: dict[tuple[int, int], _Block] = {}  # open ones, by output and content index (-1 = the item)
-        self._closed: set[tuple[int, int]] = set()
+        self._closed: dict[int, set[int]] = {}
+        self._ids: dict[int, str] = {}  # of reasoning items: their encrypted content is good under it only
 
     def feed(self, piece: bytes) -> list[AnyEvent]:
         """The events of the frames that this piece completes. Raises `ProviderFault("garbage")`."""
@@ -135,8 +136,9 @@ class StreamIn:
     def _end(self, kind: str, event: _Event) -> None:
         response = _response(event)
         self._begin(response)
-        for index, raw in enumerate(items_of(response.output)):
-            self._item_done(index, item_of(raw))
+        if not self._next:  # a vendor that streams no items
+            for index, raw in enumerate(items_of(response.output)):
+                self._item_done(index, item_of(raw))
         for block in list(self._blocks):
             self._close(block)
         meters = meters_of(response, self._target)
@@ -157,7 +159,7 @@ class StreamIn:
         block = self._blocks.get(key)
         if block is not None:
             return block
-        if key in self._closed:
+        if key[1] in self._closed.get(key[0], ()):
             return None
         if self._next >= ITEMS_MAX:
             raise ProviderFault("garbage", f"The provider's reply has more than {ITEMS_MAX} items.", sent=True)
@@ -170,15 +172,15 @@ class StreamIn:
             item = item or Item()
             opened.id, opened.name = item.call_id or item.id or invent(), item.name or ""
             opened.custom = item.type == "custom_tool_call"
-        elif item is not None:
-            opened.id = item.id or ""
+        elif kind == "thinking":
+            opened.id = (item.id if item is not None else None) or self._ids.get(key[0], "")
         self._out.append(opened)
         return block
 
     def _close(self, key: tuple[int, int]) -> None:
         block = self._blocks.pop(key, None)
         if block is not None:
-            self._closed.add(key)
+            self._closed.setdefault(key[0], set()).add(key[1])
             self._out.append(Closed(block=block.number))
 
     def _say(self, block: _Block, text: str, logprobs: Raw = ABSENT) -> None:
@@ -261,11 +263,16 @@ class StreamIn:
 
     def _added(self, event: _Event) -> None:
         self._begin()
-        item = item_of(event.item)
+        item, index = item_of(event.item), event.output_index
+        self._closed.pop(index, None)  # a vendor may leave the index out: then each item begins anew at 0
+        for key in [key for key in self._blocks if key[0] == index]:
+            self._close(key)
         if item.type in _GENERATED:
-            self._open((event.output_index, -1), "tool", item)
-        else:
-            self._out.append(Beat())
+            self._open((index, -1), "tool", item)
+            return
+        if item.type == "reasoning" and item.id and len(self._ids) < ITEMS_MAX:
+            self._ids[index] = item.id
+        self._out.append(Beat())
 
     def _done(self, event: _Event) -> None:
         self._item_done(event.output_index, item_of(event.item))
