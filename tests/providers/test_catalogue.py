@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,12 +15,21 @@ from baseload.money.book import check_overlaps
 from baseload.providers import catalogue
 from baseload.providers.catalogue import UnknownVendor, custom, names, price_names, price_rows, vendor
 from baseload.providers.faults import FAULTS
+from baseload.wire.canon.carry import POLICY
 
 DATA = Path(baseload.providers.__file__).with_name("data")
 WANTED = {
     "dashscope", "deepseek", "volcengine", "qianfan", "moonshot", "tencent", "zhipu", "minimax", "siliconflow",
     "openai", "openrouter", "vllm", "sglang", "llamacpp", "ollama", "compatible",
+    "anthropic", "gemini", "vertex", "bedrock", "bedrock_mantle", "azure", "azure_deployments", "meta",
 }  # fmt: skip
+YOURS = {"compatible", "azure", "azure_deployments", "vertex"}  # the door is the user's: its address names a resource
+ENDPOINTS = {
+    "chat", "responses", "messages", "gemini", "converse", "qwen", "completions", "embeddings", "gemini_embed",
+    "gemini_embed_batch", "rerank", "images", "speech", "transcriptions", "messages_count", "gemini_count",
+    "responses_count",
+}  # fmt: skip
+MODEL_IN_PATH = {"gemini", "gemini_count", "gemini_embed", "gemini_embed_batch", "converse"}
 LOOPBACK = "http://127.0.0.1:"
 
 
@@ -41,15 +51,32 @@ def test_a_file_holds_together(name: str):
     assert all(rule.status or rule.code or rule.type or rule.text for rule in found.errors)
     assert found.sources
     assert all(source.what and len(source.read) == 10 for source in found.sources)
-    assert set(found.paths) <= {"chat", "completions", "embeddings"}
-    assert found.paths["chat"].startswith("/")
+    assert found.paths
+    assert set(found.paths) <= ENDPOINTS
+    for table in (found.stream_paths, found.auth_for, found.send, found.stream_send):
+        assert set(table) <= set(found.paths)
+    for endpoint, path in (*found.paths.items(), *found.stream_paths.items()):
+        assert path.startswith("/")
+        assert path.replace("{model}", "").isascii()
+        assert "{" not in path.replace("{model}", "")
+        assert ("{model}" in path) == (endpoint in MODEL_IN_PATH or name == "azure_deployments")
+    assert found.auth.kind in ("header", "sigv4", "google")
+    assert bool(found.auth.service) == (found.auth.kind == "sigv4")
+    assert found.translate.thought in ("effort", "budget", "adaptive", "toggle", "none")
+    assert found.translate.max_tokens_name in ("max_tokens", "max_completion_tokens")
+    assert set(found.translate.unsupported) <= set(POLICY)
+    assert not found.keeps_state or "responses" in found.paths
+    if "messages" in found.paths:  # Anthropic's own refuses a request without it
+        assert found.send["messages"] == {"anthropic-version": "2023-06-01"}
     for host in found.hosts:
         assert catalogue.check_base_url(host.base_url) == host.base_url
         assert host.base_url.startswith(LOOPBACK if found.kind == "engine" else "https://")
-    if name != "compatible":
-        assert found.host() is not None
+    assert (found.host() is None) == (name in YOURS)
     assert found.host("nowhere") is None
-    for header in (*found.retry_headers, *found.request_id_headers, *found.headers, found.auth.header):
+    sent = [header for table in (found.send, found.stream_send) for names in table.values() for header in names]
+    auths = [auth.header for auth in (found.auth, *found.auth_for.values())]
+    named = (*found.retry_headers, *found.request_id_headers, *found.error_headers, *found.headers)
+    for header in (*named, *sent, *auths):
         assert header == header.lower()
 
 
@@ -62,7 +89,11 @@ def test_the_door_and_its_path_make_the_documented_url():
     def url(name: str, scope: str = "", endpoint: str = "chat") -> str:
         host = vendor(name).host(scope)
         assert host is not None
-        return host.base_url + vendor(name).paths[endpoint]
+        path = vendor(name).paths[endpoint]
+        if path.startswith("//"):
+            parts = urlsplit(host.base_url)
+            return f"{parts.scheme}://{parts.netloc}{path[1:]}"
+        return host.base_url + path
 
     assert url("dashscope") == "https://dashscope.aliyuncs.com/compatible-mode/v1/chat/completions"
     assert url("dashscope", "intl") == "https://dashscope-intl.aliyuncs.com/compatible-mode/v1/chat/completions"
@@ -79,11 +110,107 @@ def test_the_door_and_its_path_make_the_documented_url():
     assert url("openai", endpoint="embeddings") == "https://api.openai.com/v1/embeddings"
     assert url("openrouter") == "https://openrouter.ai/api/v1/chat/completions"
 
+    assert url("openai", endpoint="responses") == "https://api.openai.com/v1/responses"
+    assert url("openai", endpoint="responses_count") == "https://api.openai.com/v1/responses/input_tokens"
+    assert url("openai", endpoint="transcriptions") == "https://api.openai.com/v1/audio/transcriptions"
+    assert url("anthropic", endpoint="messages") == "https://api.anthropic.com/v1/messages"
+    assert url("anthropic", endpoint="messages_count") == "https://api.anthropic.com/v1/messages/count_tokens"
+    assert url("dashscope", endpoint="messages") == "https://dashscope.aliyuncs.com/apps/anthropic/v1/messages"
+    assert url("dashscope", endpoint="responses") == "https://dashscope.aliyuncs.com/compatible-mode/v1/responses"
+    assert url("dashscope", endpoint="rerank") == "https://dashscope.aliyuncs.com/compatible-api/v1/reranks"
+    assert url("dashscope", "intl", "qwen") == (
+        "https://dashscope-intl.aliyuncs.com/api/v1/services/aigc/text-generation/generation"
+    )
+    assert url("deepseek", endpoint="messages") == "https://api.deepseek.com/anthropic/v1/messages"
+    assert url("volcengine", endpoint="responses") == "https://ark.cn-beijing.volces.com/api/v3/responses"
+    assert url("moonshot", "cn", "messages") == "https://api.moonshot.cn/anthropic/v1/messages"
+    assert url("zhipu", endpoint="messages") == "https://open.bigmodel.cn/api/anthropic/v1/messages"
+    assert url("zhipu", "cn-plan", "messages") == "https://open.bigmodel.cn/api/anthropic/v1/messages"
+    assert url("zhipu", endpoint="responses") == "https://open.bigmodel.cn/api/v1/responses"
+    assert url("minimax", endpoint="messages") == "https://api.minimax.io/anthropic/v1/messages"
+    assert url("minimax", "cn", "responses") == "https://api.minimaxi.com/v1/responses"
+    assert url("openrouter", endpoint="messages") == "https://openrouter.ai/api/v1/messages"
+    assert url("siliconflow", endpoint="rerank") == "https://api.siliconflow.cn/v1/rerank"
+    assert url("meta") == "https://api.meta.ai/v1/chat/completions"
+    assert url("bedrock", endpoint="converse") == (
+        "https://bedrock-runtime.us-east-1.amazonaws.com/model/{model}/converse"
+    )
+    assert url("bedrock_mantle", endpoint="responses") == "https://bedrock-mantle.us-east-1.api.aws/openai/v1/responses"
+    assert url("gemini", endpoint="gemini") == (
+        "https://generativelanguage.googleapis.com/v1beta/models/{model}:generateContent"
+    )
+    for engine in ("vllm", "sglang", "llamacpp"):
+        for endpoint in ("chat", "responses", "messages", "embeddings", "rerank"):
+            assert url(engine, endpoint=endpoint).startswith(LOOPBACK)
+    assert url("llamacpp", endpoint="messages_count") == "http://127.0.0.1:8080/v1/messages/count_tokens"
+
+
+def test_streams_have_their_own_paths_and_headers_where_the_vendor_wants_them():
+    assert vendor("gemini").stream_paths == {"gemini": "/models/{model}:streamGenerateContent?alt=sse"}
+    assert vendor("vertex").stream_paths == vendor("gemini").stream_paths
+    assert vendor("bedrock").stream_paths == {"converse": "/model/{model}/converse-stream"}
+    assert vendor("dashscope").stream_send == {"qwen": {"x-dashscope-sse": "enable"}}  # else no stream
+
+
+def test_how_each_vendor_takes_its_key():
+    def auth(name: str) -> tuple[str, str, str]:
+        found = vendor(name).auth
+        return found.kind, found.header, found.value("k")
+
+    assert auth("anthropic") == ("header", "x-api-key", "k")
+    assert auth("gemini") == ("header", "x-goog-api-key", "k")
+    assert auth("azure") == auth("azure_deployments") == ("header", "api-key", "k")
+    assert auth("vertex") == ("google", "authorization", "Bearer k")
+    assert auth("bedrock") == ("sigv4", "authorization", "Bearer k")
+    assert (vendor("bedrock").auth.service, vendor("bedrock_mantle").auth.service) == ("bedrock", "bedrock-mantle")
+    assert auth("zhipu") == ("header", "authorization", "Bearer k")
+    assert vendor("deepseek").auth_for["messages"].value("k") == "k"
+
+
+def test_azure_by_deployment_has_the_name_in_the_path_and_the_version_in_the_query():
+    path = vendor("azure_deployments").paths["chat"]
+    assert path == "/deployments/{model}/chat/completions?api-version=2024-10-21"
+
+
+def test_who_keeps_state():
+    assert {name for name in names() if vendor(name).keeps_state} == {"openai", "azure", "dashscope", "volcengine"}
+
+
+def test_lesson_15_the_counting_style_is_a_property_of_the_vendor():
+    assert {name for name in names() if vendor(name).usage.style == "exclusive"} == {"anthropic", "bedrock"}
+
+
+def test_pitfall_08_who_knows_the_developer_role():
+    assert {name for name in names() if vendor(name).translate.developer} == {"openai", "azure", "azure_deployments"}
+
+
+def test_pitfall_01_who_wants_reasoning_back():
+    assert {name for name in names() if vendor(name).translate.reasoning_back} == {"dashscope", "deepseek", "moonshot"}
+
+
+def test_pitfall_09_images():
+    assert {name for name in names() if vendor(name).translate.image_bare} == {"zhipu"}
+    assert "bedrock" in {name for name in names() if not vendor(name).translate.image_url}
+
+
+def test_pitfall_15_what_is_refused():
+    assert {"n", "logprobs"} <= set(vendor("zhipu").translate.unsupported)
+    assert "n" in vendor("moonshot").translate.unsupported
+
+
+def test_pitfall_19_who_takes_cache_marks():
+    marks = {name for name in names() if vendor(name).translate.cache_marks}
+    assert marks == {"dashscope", "minimax", "zhipu", "openrouter"}
+
 
 def test_which_aborts_go_on_being_billed():
-    assert {name for name in names() if vendor(name).abort == "continues"} == {"dashscope", "minimax"}
+    assert {name for name in names() if vendor(name).abort == "continues"} == {
+        "dashscope", "minimax", "bedrock", "bedrock_mantle", "gemini", "vertex",
+    }  # fmt: skip
     stops = {name for name in names() if vendor(name).abort == "stops"}
-    assert stops == {"openai", "deepseek", "vllm", "sglang", "llamacpp", "ollama"}
+    assert stops == {
+        "openai", "azure", "azure_deployments", "anthropic", "deepseek", "vllm", "sglang", "llamacpp", "ollama",
+    }  # fmt: skip
 
 
 def test_a_scope_of_a_host_is_a_scope_of_the_list_where_one_was_read():
@@ -103,6 +230,8 @@ def test_other_names_and_near_misses():
     assert vendor("kimi") is vendor("moonshot")
     assert vendor("ark").name == "volcengine"
     assert vendor("OpenAI").name == "openai"
+    assert vendor("claude").name == "anthropic"
+    assert vendor("aws").name == "bedrock"
     with pytest.raises(UnknownVendor) as caught:
         vendor("depseek")
     assert "deepseek" in caught.value.fix

@@ -9,6 +9,7 @@ Never raises on a reply, whatever its bytes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -19,6 +20,7 @@ from baseload.providers.mask import mask
 from baseload.providers.reply import Said, read_error
 from baseload.providers.retry import retry_after
 from baseload.providers.vendor import ErrorRule, Vendor
+from baseload.wire.refusals import ProviderRefused
 
 __all__ = ["FAULTS", "Fault", "classify", "classify_finish", "client_view", "failed", "mask"]
 
@@ -66,7 +68,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """One failure. `message` is the provider's own text, for the record only: clients get `client_view`."""
 
     kind: str  # of FAULTS
-    code: str = ""  # the provider's code or type word
+    code: str = ""  # the provider's code, or its type word where it has none
+    type: str = ""  # the provider's type word
     message: str = ""
     param: str = ""  # the request member the provider blames
     retry_after_s: float | None = None  # as the provider asked; None = it did not say
@@ -75,15 +78,19 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def classify(vendor: Vendor, status: int, body: bytes, headers: Mapping[str, str]) -> Fault:
-    """The class of a failed reply. Call it for every status of 400 and above, and for a 200 that `failed`."""
-    said = read_error(body)
-    # OpenRouter and old relays put the true status into the body of a 200.
+    """The class of a failed reply. Call it for every status of 400 and above, and for a 200 that `failed`.
+
+    `headers` must hold those of `retry_headers` and `error_headers` of the vendor that came, and `date`.
+    """
+    said = read_error(body, _named(vendor.error_headers, headers))
+    # OpenRouter, Google and old relays put the true status into the body of a 200.
     inner = int(said.code) if status < 400 and said.code.isdecimal() and len(said.code) == 3 else 0
     effective = inner if 400 <= inner <= 599 else status
     kind, by = _decide(vendor, effective, said)
     return Fault(
         kind=kind,
-        code=said.code or said.type,
+        code=said.type if said.type and said.code.isdecimal() else said.code or said.type,
+        type=said.type,
         message=said.message,
         param=said.param,
         retry_after_s=retry_after(vendor.retry_headers, headers, said.retry_delay),
@@ -92,15 +99,26 @@ def classify(vendor: Vendor, status: int, body: bytes, headers: Mapping[str, str
     )
 
 
+def _named(names: tuple[str, ...], headers: Mapping[str, str]) -> str:
+    """The first of some headers that came; names in any case."""
+    if not names:
+        return ""
+    lower = {str(name).lower(): value for name, value in headers.items()}
+    return next((lower[name] for name in names if isinstance(lower.get(name), str) and lower[name]), "")
+
+
 def classify_finish(vendor: Vendor, finish_reason: str) -> str:
     """The class of a `finish_reason` that is a failure at this vendor although the status is 200; "" = it is none."""
     return vendor.finish.get(finish_reason, "")
 
 
+_WHOLE = (b'"choices"', b'"data"', b'"candidates"', b'"content"', b'"output"', b'"embedding', b'"results"')
+
+
 def failed(vendor: Vendor, body: bytes) -> bool:
     """Is the body of an HTTP 200 (not streamed) a failure in truth? Cheap for the usual reply."""
     if b'"error"' not in body and b"base_resp" not in body and b'"Error"' not in body:
-        looks_whole = b'"choices"' in body or b'"data"' in body
+        looks_whole = any(member in body for member in _WHOLE)
         if looks_whole and not any(reason.encode() in body for reason in vendor.finish):
             return False
     said = read_error(body)
@@ -131,8 +149,10 @@ def _decide(vendor: Vendor, status: int, said: Said) -> tuple[str, str]:
 def _matches(rule: ErrorRule, status: int, said: Said) -> bool:
     if rule.status and status not in rule.status:
         return False
-    if rule.code and not any(_word(pattern, said.code) or _word(pattern, said.type) for pattern in rule.code):
-        return False
+    if rule.code:
+        words = (said.code, said.type, *said.words)
+        if not any(_word(pattern, word) for pattern in rule.code for word in words):
+            return False
     if rule.type and not any(_word(pattern, said.type) for pattern in rule.type):
         return False
     if not rule.text:
@@ -142,7 +162,9 @@ def _matches(rule: ErrorRule, status: int, said: Said) -> bool:
 
 
 def _word(pattern: str, word: str) -> bool:
-    return word.startswith(pattern[:-1]) if pattern.endswith("*") else word == pattern
+    if not pattern.endswith("*"):
+        return word == pattern
+    return pattern[1:-1] in word if pattern.startswith("*") else word.startswith(pattern[:-1])
 
 
 # --- what a client of ours sees
@@ -155,8 +177,9 @@ _LOAD_WAIT_S = 5.0
 def client_view(fault: Fault) -> Refusal:
     """The refusal a client gets for a provider's failure. Only the client's own mistakes keep the provider's words.
 
-    A provider's bad key or empty balance is our failure: the client learns that no provider is available, never the
-    provider's text.
+    They come first and alone, masked and otherwise as they were: coding agents match the wording ("prompt is too long:
+    210000 tokens > 200000 maximum"). A provider's bad key or empty balance is our failure: the client learns that no
+    provider is available, never the provider's text.
     """
     kind = fault.kind
     if kind in _OURS:
@@ -177,18 +200,8 @@ def client_view(fault: Fault) -> Refusal:
             status=429,
             retry_after_s=wait,
         )
-    if kind == "filtered":
-        return _told(fault, "The provider refused the content of the request.", "Change the request.", "content_filter")
-    if kind == "too_long":
-        return _told(
-            fault,
-            "The request is longer than the model's context.",
-            "Shorten the messages or lower max_tokens.",
-            "context_length_exceeded",
-            param=fault.param or "messages",
-        )
-    if kind == "bad_request":
-        return _told(fault, "The provider refused the request.", "Correct the request.", "invalid_request")
+    if kind in _TOLD:
+        return _told(fault, *_TOLD[kind])
     if kind == "timeout":
         return _late(fault, "The provider did not answer in time.", "provider_timeout", 504)
     if kind in ("garbage", "cut", "unknown"):
@@ -198,10 +211,34 @@ def client_view(fault: Fault) -> Refusal:
     return _late(fault, "The provider of this model cannot be reached.", "provider_unavailable", 503)
 
 
-def _told(fault: Fault, plain: str, fix: str, code: str, *, param: str = "") -> Refusal:
-    words = mask(fault.message)
-    say = f"{plain[:-1]}: {words}" if words else plain
-    return Refusal(say, fix, code=code, status=400, param=param or fault.param or None, should_retry=False)
+_TOLD = {  # the client's own mistakes: (code, what is said where the provider said nothing, what to change)
+    "filtered": ("content_filter", "The provider refused the content of the request.", "Change the request."),
+    "too_long": (
+        "context_length_exceeded",
+        "The request is longer than the model's context.",
+        "Shorten the messages or lower max_tokens.",
+    ),
+    "bad_request": ("invalid_request", "The provider refused the request.", "Correct the request."),
+}
+_SAFE_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{1,63}")
+
+
+def _told(fault: Fault, code: str, plain: str, fix: str) -> Refusal:
+    return ProviderRefused(
+        mask(fault.message),
+        plain=plain,
+        fix=fix,
+        code=code,
+        status=413 if fault.status == 413 else 400,  # Anthropic's clients know a body too large by its status
+        param=mask(fault.param) or None,
+        provider_type=_safe(fault.type),
+        provider_code=_safe(fault.code) if fault.code != fault.type else "",
+    )
+
+
+def _safe(word: str) -> str:
+    """The provider's own word for a failure, where it is a word and nothing that must not be seen."""
+    return word if _SAFE_WORD.fullmatch(word) and mask(word) == word else ""
 
 
 def _late(fault: Fault, say: str, code: str, status: int) -> Refusal:

@@ -19,7 +19,16 @@ _UNITS = rf"(?:{_CODES}|dollars?|cents?|yuan)\b|元|美元|人民币"
 _NUMBER = r"(?<![A-Za-z0-9.])[-+]?[0-9][0-9,]*(?:\.[0-9]+)?"
 _WITH_DIGIT = r"(?=[A-Za-z0-9_/+.~=*-]*[0-9*])"
 _PREFIXES = "AKIA|ASIA|LTAI|AKLT|AKID|ALTAK|AIza|ya29"
-_ACCOUNTS = "user|acct|account|project|team|workspace|ws|tenant|ep|uid|cus|sub|llm"
+_ACCOUNTS = "user|acct|account|project|team|workspace|wrkspc|ws|tenant|ep|uid|cus|sub|llm"
+_OWNERS = r"organi[sz]ation|account|workspace|tenant|subscription|resource(?: group)?|project|team|service account"
+_FOLDERS = "projects|organizations|folders|subscriptions|resourceGroups|accounts"  # in Google's and Azure's names
+# Hosts that name a customer, a region or a machine. A vendor's documentation stays readable.
+_HOSTS = (
+    r"openai\.azure\.com|cognitiveservices\.azure\.com|services\.ai\.azure\.com|azure-api\.net|amazonaws\.com(?:\.cn)?"
+    r"|api\.aws|maas\.aliyuncs\.com|volces\.com|aiplatform\.googleapis\.com|svc\.cluster\.local|internal|local|lan|corp"
+)
+# Names of things of the client's own conversation: it must see which one is wrong.
+_CLIENTS = "toolu|tooluse|call|msg|resp|fc|rs|req|file"
 
 # In this order: what is longest and surest first.
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -34,14 +43,31 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\bbce-v3/\S+", "[key]"),  # Baidu
         (r"\b(?:sk|rk|pk|gsk|xai|nvapi|hf)[-_][A-Za-z0-9_*-]{4,}(?:\.[A-Za-z0-9_*-]{4,})*", "[key]"),
         (rf"\b(?:{_PREFIXES})[A-Za-z0-9_-]{{6,}}", "[key]"),  # cloud access keys
+        (r"\barn:aws[a-z-]*:[^\s\"',;)]+", "[arn]"),
+        (
+            r"(?<![A-Za-z0-9/+_.-])(?=[A-Za-z0-9/+]*[0-9])(?=[A-Za-z0-9/+]*[A-Z])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+_.-])",
+            "[key]",
+        ),  # AWS secret
+        (r"(?<![A-Za-z0-9/+])(?=[A-Za-z0-9/+]*[0-9])[A-Za-z0-9/+]{80,}={0,2}", "[key]"),  # AWS session token
         (r"\b[0-9a-f]{32}\.[A-Za-z0-9]{8,}", "[key]"),  # Zhipu: id.secret
         (r"(https?://)[^\s/@]+@", r"\1"),  # credentials in a URL
         (r"(https?://[^\s?#\"'<>]+)[?#][^\s\"'<>]*", r"\1"),  # and in its query
         (r"[A-Za-z0-9_.+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", "[email]"),
+        (rf"(?i)(?:https?://)?\b(?:[a-z0-9_-]+[.-])+(?:{_HOSTS})(?::[0-9]+)?\b(?![-a-z0-9_])", "[host]"),
+        (r"(?i)(?:https?://)?\bapi(?:[.-][a-z0-9-]+)+\.[a-z]{2,}(?::[0-9]+)?\b", "[host]"),
+        (r"(?i)\blocalhost(?::[0-9]+)?\b", "[host]"),
+        (
+            r"(?i)\b(projects|organizations|folders|subscriptions|resourceGroups|accounts)/[^\s/\"',;)]+",
+            r"\1/[account]",
+        ),
+        (rf"(?i)\b((?:{_OWNERS})(?: named?| id)?[:= ]+)([\"'`‘“])[^\"'`’”]{{1,80}}[\"'`’”]", r"\1[account]"),
         (r"\b(?:org|proj)[-_][A-Za-z0-9_-]{6,}", "[account]"),
         (rf"\b(?:{_ACCOUNTS})[-_]{_WITH_DIGIT}[A-Za-z0-9_-]{{6,}}", "[account]"),
         (r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b", "[id]"),
-        (rf"\b{_WITH_DIGIT}[A-Za-z0-9_]{{28,}}\b", "[id]"),  # hashes; model names have hyphens and are shorter
+        (
+            rf"\b(?!(?:{_CLIENTS})_){_WITH_DIGIT}[A-Za-z0-9_]{{28,}}\b",
+            "[id]",
+        ),  # hashes; model names have hyphens and are shorter
         (r"\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?::[0-9]+)?\b", "[address]"),
         (rf"[$€£¥￥]\s*[-+]?[0-9][0-9,.]*|{_NUMBER}\s*[$€£¥￥]", "[amount]"),
         (rf"(?i){_NUMBER}\s*(?:{_UNITS})", "[amount]"),

@@ -63,7 +63,7 @@ class ErrorRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     kind: str  # of faults.FAULTS
     status: tuple[int, ...] = ()  # HTTP status
-    code: tuple[str, ...] = ()  # the vendor's code or type word; "abc*" matches a beginning
+    code: tuple[str, ...] = ()  # the vendor's code, type or detail words; "abc*" a beginning, "*abc*" any part
     type: tuple[str, ...] = ()  # the type word only
     text: tuple[str, ...] = ()  # part of the message, in any case
     note: str = ""
@@ -90,7 +90,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     paths: dict[str, str] = msgspec.field(default_factory=lambda: {"chat": "/chat/completions"})
     """Endpoint -> path below base_url; one that begins with // is below the host itself. `{model}` is the upstream
     model, percent-encoded. Endpoints: chat, responses, messages, gemini, converse, qwen, completions, embeddings,
-    gemini_embed, rerank, images, speech, transcriptions; messages_count, gemini_count, responses_count count tokens."""
+    gemini_embed, gemini_embed_batch, rerank, images, speech, transcriptions; messages_count, gemini_count,
+    responses_count count tokens."""
     stream_paths: dict[str, str] = {}  # the same for streams, where the path differs
     auth_for: dict[str, Auth] = {}  # endpoint -> how the key is sent there, where it differs
     send: dict[str, dict[str, str]] = {}  # endpoint -> headers that every request carries
@@ -104,6 +105,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     keepalive_s: float = 55.0  # we leave an idle connection before the provider does: most close at 60 s or later
     silence_s: int = 0  # how long it may stay silent or send only comments before the answer; 0 = not known
     retry_headers: tuple[str, ...] = ()  # where it says when to come back, best first
+    error_headers: tuple[str, ...] = ()  # where it names the failure, for `classify`; the body may hold words only
     request_id_headers: tuple[str, ...] = ()
     finish: dict[str, str] = {}  # finish_reason that is a failure although the status is 200 -> class
     errors: tuple[ErrorRule, ...] = ()  # in this order, first match wins

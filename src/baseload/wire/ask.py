@@ -35,6 +35,7 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     n: int = 1  # choices that are generated and billed, over all prompts
     thinking: bool | None = None  # None = not said
     cache_ttl: str = ""  # asked lifetime of cache writes, "" = not said
+    units: tuple[tuple[str, int], ...] = ()  # own units that it may cost at most: (("images", 2),); see `wire/media`
 
 
 def flag(name: str, raw: Raw | None) -> bool:

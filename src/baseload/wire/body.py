@@ -86,7 +86,7 @@ def open_body(raw: bytes | bytearray, guarded: tuple[str, ...] = GUARDED) -> dic
     if not (members.keys() <= _USUAL):
         if len(members) > MEMBERS_MAX:
             raise InvalidJson(f"The body has {len(members)} members.", f"Send at most {MEMBERS_MAX} at the top level.")
-        _refuse_twins(members.keys() - _USUAL, guarded)
+        _refuse_twins((members.keys() - _USUAL).difference(guarded), guarded)
     return members
 
 

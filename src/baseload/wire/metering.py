@@ -48,3 +48,4 @@ class Facts(msgspec.Struct, gc=False):
     finish_reasons: tuple[str, ...] = ()
     text_bytes: int = 0  # about the bytes of generated text; only where usage is missing and must be counted
     malformed: bool = False  # not a JSON object
+    units: dict[str, int] = {}  # own units counted in the reply, where it reports no usage: {"images": 2}

@@ -15,9 +15,16 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Raw
 
+from baseload.wire import usage_native
 from baseload.wire.chat import usage as chat_usage
+from baseload.wire.converse import usage as converse_usage
 from baseload.wire.found import Found
+from baseload.wire.gemini import usage as gemini_usage
+from baseload.wire.media import usage as media_usage
+from baseload.wire.messages import usage as messages_usage
+from baseload.wire.qwen import usage as qwen_usage
 from baseload.wire.raw import FAILED, NULL
+from baseload.wire.responses import usage as responses_usage
 
 REPORTED, COUNTED, ESTIMATED, MISSING = "reported", "counted", "estimated", "missing"
 
@@ -35,10 +42,23 @@ _READERS: dict[str, Callable[..., Found]] = {
     "openai-chat": chat_usage.read,
     "openai-chat-batch-item": chat_usage.read,
     "openai-embeddings": chat_usage.read,
+    "openai-responses": responses_usage.read,
+    "anthropic-messages": messages_usage.read,
+    "gemini": gemini_usage.read,
+    "bedrock-converse": converse_usage.read,
+    "dashscope-native": qwen_usage.read,
+    "openai-images": media_usage.read_images,
+    "openai-audio": media_usage.read_transcription,
+    "openai-speech": media_usage.read_speech,
+    "rerank": media_usage.read_rerank,
+    "tencent-native": usage_native.read_tencent,
+    "ollama-native": usage_native.read_ollama,
 }
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _encode = msgspec.json.Encoder().encode
-_REPLACED_TOGETHER = ("prompt_tokens", "completion_tokens")
+_REPLACED_TOGETHER = frozenset(
+    ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens", "promptTokenCount", "candidatesTokenCount")
+)
 
 
 class Usage(msgspec.Struct, gc=False):
@@ -65,10 +85,11 @@ def normalise(
     ended: str = "normal",
     counted_output: int | None = None,
     counted_input: int | None = None,
+    counted_units: dict[str, int] | None = None,
 ) -> Usage:
     """Reads a usage report. Reported beats counted; a side with neither is "missing" and has no meter.
 
-    protocol           "openai-chat", "openai-embeddings" or "openai-chat-batch-item"
+    protocol           a key of `_READERS`: "openai-chat", "openai-embeddings", "bedrock-converse", ...
     vendor             the provider's dialect; decides the lifetime of unlabelled cache writes, the currency of a cost
     usage              one JSON object, b"" for none, or the reports of a stream, oldest first (`StreamMeter.usages`)
     model              as the provider names it (no rule depends on it yet)
@@ -77,6 +98,7 @@ def normalise(
     tier               service tier the reply reports beside its usage
     ended              "normal", or how the attempt broke off; a report of a broken attempt is flagged "partial"
     counted_output     tokens the gateway counted, used only where the provider reports nothing; None = not counted
+    counted_units      own units of `wire.media` that the gateway counted, used only where the provider reports nothing
     """
     try:
         read = _READERS[protocol]
@@ -87,6 +109,8 @@ def normalise(
     else:
         merged, raw = _merge(usage)
     if not merged or merged == b"null":
+        if counted_units:
+            return Usage(dict(counted_units), COUNTED, COUNTED)
         found = _NOTHING
     else:
         if protocol == "openai-embeddings":
@@ -156,8 +180,9 @@ def _merge(reports: list[bytes]) -> tuple[bytes, bytes]:
             continue
         if members.keys() != {"timings"}:
             raw = report
-        if any(name in members for name in _REPLACED_TOGETHER):
+        if not _REPLACED_TOGETHER.isdisjoint(members):
             merged.pop("total_tokens", None)  # a sum of older parts says nothing about the newer ones
+            merged.pop("totalTokenCount", None)
         for name, value in members.items():
             if value == NULL:
                 merged.setdefault(name, value)

@@ -59,6 +59,23 @@ POLICY: dict[str, str] = {
     "other": DROP,  # any member without a canonical meaning
 }
 
+MEMBERS: dict[str, str] = {
+    # Members of `Request.others` that are more than "other": what becomes of them is not a matter of taste.
+    "modalities": "modality",
+    "audio": "modality",
+    "previous_response_id": "state",
+    "conversation": "state",
+    "background": "state",
+    "container": "state",
+    "cachedContent": "state",
+    "prompt": "prompt",
+    "mcp_servers": "tool.builtin",
+    "safetySettings": "safety",
+    "store": "store",
+    "prompt_cache_options": "cache",
+    "prompt_cache_retention": "cache",
+}
+
 
 class Uncarried(Refusal):
     """The request asks for something that the protocol of the chosen provider has no place for."""
@@ -117,7 +134,12 @@ class Loss:
         self._dropped: dict[str, None] = {}
 
     def lose(self, feature: str, param: str, why: str = "") -> None:
-        """`feature` is a key of POLICY; `param` the client's own name of it, e.g. "seed" or "messages.2.content.1"."""
+        """`feature` is a key of POLICY; `param` the client's own name of it, e.g. "seed" or "messages.2.content.1".
+
+        A member of `Request.others` is lost as "other"; MEMBERS says which of them count as something else.
+        """
+        if feature == "other":
+            feature = MEMBERS.get(param, feature)
         if POLICY[feature] == REFUSE or self._target.lossless:
             say = why or f"{param} cannot be carried to the protocol {self._target.protocol} of the chosen provider."
             fix = f"Leave out {param}, or ask for a model that is served in this protocol itself."

@@ -19,6 +19,8 @@ _MAGIC = b"blsig1"  # six bytes: their base64 does not depend on what follows
 MARK = base64.b64encode(_MAGIC)
 """What every sealed signature begins with; `MARK in body` tells quickly that a request carries one."""
 
+_STANDARD = str.maketrans("-_", "+/")
+
 
 class Sealed(msgspec.Struct, array_like=True, frozen=True):
     origin: str
@@ -41,6 +43,7 @@ def unseal(text: str) -> Sealed | None:
     if not text.startswith(MARK.decode()):
         return None
     try:
-        return _decode(base64.b64decode(text, validate=True)[len(_MAGIC) :])
+        # Google's clients decode a signature and send it back in the URL-safe alphabet.
+        return _decode(base64.b64decode(text.translate(_STANDARD), validate=True)[len(_MAGIC) :])
     except (binascii.Error, msgspec.DecodeError, UnicodeDecodeError, ValueError):
         return None

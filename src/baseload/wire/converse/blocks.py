@@ -1,0 +1,199 @@
+"""Turns of a conversation -> Converse's `system` and `messages`.
+
+In:     canonical turns. Out: lists to encode; losses through `Loss`.
+Users and the assistant speak in turn: neighbours of one role become one message; results of tools stand first in the
+message after their calls; empty text is left out, since it is refused (protocols.md, pitfalls 6 and 7). System turns
+are taken to the front, where this protocol has its only place for them (pitfall 8).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from baseload.wire.canon import ids
+from baseload.wire.canon.carry import Loss, Target
+from baseload.wire.canon.names import name_of
+from baseload.wire.canon.request import AnyPart, Media, Opaque, Refused, Request, Text, Thinking, ToolCall, ToolResult
+from baseload.wire.converse import media
+from baseload.wire.raw import ABSENT, FAILED
+
+Block = dict[str, Any]
+
+_CACHED = {"5m": {"type": "default"}, "1h": {"type": "default", "ttl": "1h"}}
+_NEAREST = {"30m": "5m", "12h": "1h"}  # the longest lifetime that is not longer than the asked one
+_LEGAL_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}\Z")  # botocore, ToolUseId
+_INSIDE = {"messages": "content", "chat": "content", "responses": "content", "gemini": "parts"}
+_SYSTEM = {"messages": "system", "gemini": "systemInstruction"}
+
+_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+class Conversation:
+    """Built by `read`: what the request's turns become."""
+
+    def __init__(self, request: Request, target: Target, loss: Loss) -> None:
+        self.system: list[Block] = []
+        self.messages: list[Block] = []
+        self.tools_used: dict[str, None] = {}  # names of tools that were called in it
+        self._request = request
+        self._target = target
+        self._loss = loss
+        self._names = media.Names()
+        self._results: list[Block] = []  # of the message being built; they go before the rest
+        self._rest: list[Block] = []
+        self._role = ""
+
+    def read(self) -> None:
+        for at, turn in enumerate(self._request.turns):
+            where = self._where(at)
+            if turn.name:
+                self._loss.lose("name", f"{where}.name")
+            if turn.role in ("system", "developer"):
+                self._read_system(turn.parts, where)
+                continue
+            role = "assistant" if turn.role == "assistant" else "user"
+            if role != self._role:
+                self._end_message()
+                self._role = role
+            for number, part in enumerate(turn.parts):
+                self._take(part, f"{where}.{_INSIDE.get(self._request.protocol, 'content')}.{number}")
+        self._end_message()
+
+    def _where(self, at: int) -> str:
+        """What the client calls the turn. Protocols with a system member of their own count messages without it."""
+        protocol = self._request.protocol
+        apart = _SYSTEM.get(protocol)
+        if apart and self._request.turns[0].role == "system":
+            if at == 0:
+                return apart
+            at -= 1
+        return f"{name_of(protocol, 'turns')}.{at}"
+
+    def _end_message(self) -> None:
+        content = self._results + self._rest
+        if content:
+            if self.messages and self.messages[-1]["role"] == self._role:
+                self.messages[-1]["content"] += content  # what stood between was empty
+            else:
+                self.messages.append({"role": self._role, "content": content})
+        self._results, self._rest = [], []
+
+    def _read_system(self, parts: list[AnyPart], where: str) -> None:
+        for number, part in enumerate(parts):
+            if isinstance(part, Text):
+                if part.text:
+                    self.system.append({"text": part.text})
+                    self.system += self.cache_point(part.cache, f"{where}.{number}")
+            elif isinstance(part, Media):
+                self._loss.lose("media." + part.kind, f"{where}.{number}")
+            else:
+                self._loss.lose("part", f"{where}.{number}")
+
+    def _take(self, part: AnyPart, param: str) -> None:
+        if isinstance(part, ToolResult):
+            self._results.append(self._result(part, param))
+            self._results += self.cache_point(part.cache, param)
+            return
+        block = self._block(part, param)
+        if block is not None:
+            self._rest.append(block)
+            if not isinstance(part, Thinking):
+                self._rest += self.cache_point(part.cache, param)
+
+    def _block(self, part: AnyPart, param: str) -> Block | None:
+        if isinstance(part, Text):
+            if part.citations:
+                self._loss.lose("citations", param)
+            return {"text": part.text} if part.text else None
+        if isinstance(part, Refused):
+            return {"text": part.text} if part.text else None
+        if isinstance(part, Media):
+            if self._role == "assistant":
+                self._loss.lose("media." + part.kind, param, f"{param}: the assistant's own media cannot be sent back.")
+                return None
+            return media.block(part, param, self._names, self._loss)
+        if isinstance(part, Thinking):
+            return self._thinking(part, param)
+        if isinstance(part, ToolCall):
+            return self._call(part, param)
+        if isinstance(part, Opaque):
+            self._loss.lose("part", param, f"{param} ({part.what}) is known in the protocol {part.protocol} only.")
+        return None
+
+    def _thinking(self, part: Thinking, param: str) -> Block | None:
+        """Thinking goes back to its maker only: unsigned or others' is refused by models that check it (pitfall 2).
+
+        The client never speaks this protocol, so thinking without an origin is another maker's.
+        """
+        if part.origin != self._target.origin:
+            self._loss.lose("thinking", param)
+            return None
+        if part.redacted:
+            return {"reasoningContent": {"redactedContent": part.signature}}
+        text: Block = {"text": part.text}
+        if part.signature:
+            text["signature"] = part.signature
+        return {"reasoningContent": {"reasoningText": text}}
+
+    def _call(self, part: ToolCall, param: str) -> Block | None:
+        if part.kind != "function":
+            self._loss.lose("tool.custom", param)
+        self.tools_used[part.name] = None
+        return {"toolUse": {"toolUseId": legal_id(part.id), "name": part.name, "input": arguments(part.arguments)}}
+
+    def _result(self, part: ToolResult, param: str) -> Block:
+        content: list[Block] = []
+        if part.value is not ABSENT and _is_object(part.value):
+            content.append({"json": part.value})
+        for number, piece in enumerate(part.content):
+            if isinstance(piece, Media):
+                found = media.block(piece, f"{param}.content.{number}", self._names, self._loss)
+                content += [found] if found is not None else []
+            elif piece.text and not (content and "json" in content[0]):  # the object says it already
+                content.append({"text": piece.text})
+        result: Block = {"toolUseId": legal_id(part.id), "content": content or [{"json": {}}]}
+        if part.is_error:
+            result["status"] = "error"
+        return {"toolResult": result}
+
+    def cache_point(self, ttl: str, param: str) -> list[Block]:
+        """The block that marks a cache behind a part; none where the part has no mark."""
+        if not ttl:
+            return []
+        if "cache" in self._target.unsupported:
+            self._loss.lose("cache", param)
+            return []
+        if ttl not in _CACHED:
+            self._loss.lose("cache", param)
+        return [{"cachePoint": _CACHED.get(_NEAREST.get(ttl, ttl), _CACHED["5m"])}]
+
+
+def legal_id(id_: str) -> str:
+    """The provider's own id of a call; one that it could not have made is replaced, the same way every time."""
+    own = ids.native(id_)
+    if _LEGAL_ID.match(own):
+        return own
+    return "call_" + hashlib.sha256(own.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+
+
+def arguments(text: str) -> Raw:
+    """The object in the JSON text of a call, byte for byte: "" is {}; what is no object is put into one, as text."""
+    raw = text.strip().encode()
+    if not raw:
+        return Raw(b"{}")
+    if _is_object(Raw(raw)):
+        return Raw(raw)
+    return Raw(msgspec.json.encode({"arguments": text}))
+
+
+def _is_object(raw: Raw) -> bool:
+    try:
+        _decode_members(raw)
+    except FAILED:
+        return False
+    return True

@@ -1,0 +1,25 @@
+"""Google's generateContent: read along, patched, and to and from the canonical form.
+
+In reading order: `names.py` (members under two spellings), `ask.py` (what a request asks; the patched body),
+`shapes.py` (replies as structs), `meter.py` (streams, read along), `array.py` (streams as one JSON array), `facts.py` (whole
+replies), `usage.py` and `usage_out.py` (usageMetadata <-> meters), `finish.py` (finish reasons), `errors.py` (the
+envelope).
+"""
+
+from baseload.wire.gemini.array import ArrayIn, ArrayOut
+from baseload.wire.gemini.ask import GUARDED, patch, read_ask
+from baseload.wire.gemini.errors import error_body, error_frame
+from baseload.wire.gemini.facts import read_reply
+from baseload.wire.gemini.meter import StreamMeter
+
+__all__ = [
+    "GUARDED",
+    "ArrayIn",
+    "ArrayOut",
+    "StreamMeter",
+    "error_body",
+    "error_frame",
+    "patch",
+    "read_ask",
+    "read_reply",
+]

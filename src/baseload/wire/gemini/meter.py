@@ -1,0 +1,217 @@
+"""Reads a generateContent stream along for the meter.
+
+In:     body bytes in pieces cut anywhere, then `close()`. Out: whole frames to forward now, and facts as attributes.
+        SSE frames leave byte for byte. A body that is a JSON array (a provider that does not know `alt=sse`) or bare
+        JSON leaves as SSE frames, one an element, so that what follows the meter knows one form only.
+Holds:  one unfinished frame, four usage reports at most, one error. Never the reply.
+
+A stream has no end of its own (protocols.md, 5): `done` stays False. It is `finished` when every candidate that was
+seen has a finishReason, or the prompt was blocked.
+"""
+
+from __future__ import annotations
+
+from baseload.wire.gemini.array import ArrayIn
+from baseload.wire.gemini.shapes import (
+    Chunk,
+    Part,
+    decode_chunk,
+    is_error,
+    objects_in,
+    payload_of,
+    traffic_tier,
+    utf8_len,
+)
+from baseload.wire.raw import ABSENT, FAILED
+from baseload.wire.sse import FRAME_MAX, FrameCutter
+
+ERROR_MAX = 64 * 1024
+"""Bytes kept of an error inside a stream."""
+
+CANDIDATES_MAX = 128
+"""Candidates whose end is watched. Google gives 8 at most."""
+
+_BOM = b"\xef\xbb\xbf"
+_SPACE = b" \t\r\n"
+
+
+class StreamMeter:
+    """See the module. `feed` pieces, `close` at the end of the body; then read the attributes."""
+
+    __slots__ = (
+        "_array",
+        "_cap",
+        "_cutter",
+        "_first",
+        "_head",
+        "_latest",
+        "_open",
+        "_seen",
+        "_undecided",
+        "done",
+        "error",
+        "finish",
+        "finished",
+        "first_token",
+        "frames",
+        "malformed",
+        "response_id",
+        "strip",
+        "text_bytes",
+        "tier",
+        "upstream_model",
+        "usage",
+    )
+
+    def __init__(self, strip: bool = False, cap: int = FRAME_MAX) -> None:
+        self._cap = cap
+        self._cutter = FrameCutter(cap)
+        self._array: ArrayIn | None = None
+        self._undecided = True  # nothing but space has come yet
+        self._head = b""
+        self._first = b""
+        self._latest: list[bytes] = []  # the last three reports
+        self._seen: set[int] = set()  # candidates that have come
+        self._open: set[int] = set()  # those of them without a finishReason
+        self.strip = strip  # there is nothing to strip: usage is on every object
+        self.usage = b""  # the last report, byte for byte; b"" = none came
+        self.done = False  # this protocol has no terminator
+        self.finished = False
+        self.finish = ""  # the last finishReason, or the blockReason
+        self.error = b""
+        self.frames = 0  # frames that carried generated text
+        self.text_bytes = 0  # UTF-8 bytes of that text
+        self.first_token = False
+        self.upstream_model = ""
+        self.response_id = ""
+        self.tier = ""
+        self.malformed = 0  # frames with data that is no JSON object
+
+    @property
+    def usages(self) -> list[bytes]:
+        """Reports for `usage.normalise`, oldest first: the first and the last three."""
+        return [self._first, *self._latest] if self._first else []
+
+    def feed(self, piece: bytes) -> bytes:
+        """What to forward now. Raises `ProviderFault("garbage")` when a frame exceeds the cap."""
+        if self._undecided:
+            piece = self._decide(piece)
+            if not piece:
+                return b""
+        if self._array is not None:
+            return b"".join([self._element(each) for each in self._array.feed(piece)])
+        frames = self._cutter.feed(piece)
+        for frame in frames:
+            self._read(frame)
+        return frames[0] if len(frames) == 1 else b"".join(frames)
+
+    def close(self) -> bytes:
+        """The end of the body: the unfinished rest. A last frame without its blank line still counts."""
+        if self._array is not None:
+            if self._array.close():
+                self.malformed += 1  # half an object: nobody could read it
+            return b""
+        rest = self._head + self._cutter.close()
+        self._head = b""
+        if rest:
+            self._read(rest)
+        return rest
+
+    def _decide(self, piece: bytes) -> bytes:
+        """Looks at the first byte that is no space: `[` or `{` begins JSON, anything else a stream of frames."""
+        piece = self._head + piece
+        text = piece.removeprefix(_BOM).lstrip(_SPACE)
+        if not text and (len(piece) < 4096):
+            self._head = piece
+            return b""
+        if _BOM.startswith(piece[:3]) and len(piece) < 3:
+            self._head = piece
+            return b""
+        self._head, self._undecided = b"", False
+        if text[:1] in (b"[", b"{"):
+            self._array = ArrayIn(self._cap)
+            return text
+        return piece
+
+    def _element(self, payload: bytes) -> bytes:
+        self._take(payload)
+        return b"data: " + payload + b"\n\n"
+
+    def _read(self, frame: bytes) -> None:
+        payload = payload_of(frame)
+        if payload is None:
+            return
+        try:
+            objects = objects_in(payload)
+        except FAILED:
+            self.malformed += 1
+            return
+        for each in objects:
+            self._take(each)
+
+    def _take(self, payload: bytes) -> None:
+        try:
+            chunk = decode_chunk(payload)
+        except FAILED:
+            self.malformed += 1
+            return
+        self._take_candidates(chunk)
+        if chunk.usage_metadata is not ABSENT:
+            self._report(bytes(chunk.usage_metadata))
+        if chunk.model_version and not self.upstream_model:
+            self.upstream_model = chunk.model_version
+        if chunk.response_id and not self.response_id:
+            self.response_id = chunk.response_id
+        feedback = chunk.prompt_feedback
+        if feedback is not None and feedback.block_reason and not chunk.candidates:
+            self.finish, self.finished = feedback.block_reason, True
+        if chunk.error is not ABSENT and not self.error and is_error(chunk.error):
+            self.error = bytes(chunk.error)[:ERROR_MAX]
+
+    def _take_candidates(self, chunk: Chunk) -> None:
+        size = -1
+        for place, candidate in enumerate(chunk.candidates or ()):
+            index = place if candidate.index is None else candidate.index
+            if index not in self._seen and len(self._seen) < CANDIDATES_MAX:
+                self._seen.add(index)
+                self._open.add(index)
+            if candidate.finish_reason:
+                self.finish = candidate.finish_reason
+                self._open.discard(index)
+            content = candidate.content
+            for part in (content.parts if content is not None else None) or ():
+                more = text_bytes(part)
+                if more >= 0:
+                    size = max(size, 0) + more
+        if self._seen:
+            self.finished = not self._open
+        if size >= 0:
+            self.frames += 1
+            self.text_bytes += size
+            self.first_token = True
+
+    def _report(self, usage: bytes) -> None:
+        if usage[:1] != b"{" or usage == self.usage:
+            return
+        self.usage = usage
+        self.tier = traffic_tier(usage) or self.tier
+        if not self._first:
+            self._first = usage
+        else:
+            self._latest.append(usage)
+            del self._latest[:-3]
+
+
+def text_bytes(part: Part) -> int:
+    """UTF-8 bytes that a model generated for a part; -1 = none (an empty text, a bare signature)."""
+    if part.text:
+        return utf8_len(part.text)
+    call = part.function_call
+    if call is not None:
+        size = utf8_len(call.name or "")
+        return size + sum([len(raw) for raw in (call.args, call.partial_args) if raw is not ABSENT])
+    if part.inline_data is not None or part.file_data is not None:
+        return 0  # an image: it came, but is no text
+    raws = (part.executable_code, part.code_execution_result, part.tool_call, part.tool_response)
+    size = sum([len(raw) for raw in raws if raw is not ABSENT])
+    return size or -1

@@ -1,0 +1,253 @@
+"""Canonical parts -> content blocks of a request for a provider.
+
+In:     the turns of a `Request`. Out: `system` blocks and `messages`, as dicts with raw JSON where JSON came.
+What cannot be carried is told to `Loss` in the client's words. The rules of this protocol that others do not have:
+user and assistant in turn, all tool results of a turn in one user message and first in it, no empty text (protocols.md,
+pitfalls 6 and 7), system text above the conversation only (8), an object as a tool's input (4).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from baseload.wire.canon import ids
+from baseload.wire.canon.carry import Loss, Target
+from baseload.wire.canon.names import name_of
+from baseload.wire.canon.request import (
+    AnyPart,
+    Media,
+    Opaque,
+    Refused,
+    Request,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+)
+from baseload.wire.raw import ABSENT, FAILED
+
+Block = dict[str, Any]
+
+_SYSTEM = frozenset(("system", "developer"))
+_MAGIC = (("iVBOR", "image/png"), ("/9j/", "image/jpeg"), ("R0lGOD", "image/gif"), ("UklGR", "image/webp"))
+"""How the base64 of an image begins; only for those that came without a type."""
+_PDF = "application/pdf"
+_KEPT_1H = frozenset(("1h", "30m", "12h"))
+
+_members = msgspec.json.Decoder(dict[str, Raw]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def mark(block: Block, cache: str) -> Block:
+    """The block with its cache mark. Lifetimes there are: five minutes and an hour; the next longer one is taken."""
+    if cache:
+        block["cache_control"] = {"type": "ephemeral", "ttl": "1h"} if cache in _KEPT_1H else {"type": "ephemeral"}
+    return block
+
+
+def input_of(arguments: str, *, custom: bool = False) -> Raw:
+    """A tool's input as an object: "" and null are empty; what is no object is shown as the text it was.
+
+    The vendor's own way to give an invalid input back to a model is an object with INVALID_JSON.
+    """
+    text = arguments.strip()
+    if custom:
+        return Raw(_encode({"input": arguments}))
+    if text in ("", "null"):
+        return Raw(b"{}")
+    try:
+        raw = text.encode()
+        _members(raw)
+    except (*FAILED, UnicodeEncodeError):
+        return Raw(_encode({"INVALID_JSON": arguments.encode(errors="replace").decode()}))
+    return Raw(raw)
+
+
+class Conversation:
+    """Writes the turns of one request; see the module."""
+
+    def __init__(self, request: Request, target: Target, loss: Loss) -> None:
+        self._request = request
+        self._target = target
+        self._loss = loss
+        self._word = name_of(request.protocol, "turns")
+        self.system: list[Block] = []
+        self.messages: list[Block] = []
+        self.unproven = False  # the last assistant turn called tools, and its thinking is not there to prove it
+        self._write()
+
+    def good(self, part: Thinking) -> bool:
+        """Whether the part carries a signature that the target's own model made."""
+        if not part.signature:
+            return False
+        own = not part.origin and self._request.protocol == self._target.protocol
+        return own or (part.origin != "" and part.origin == self._target.origin)
+
+    def _write(self) -> None:
+        late = False
+        for turn in self._request.turns:
+            if turn.role in _SYSTEM:
+                blocks = self._system(turn.parts)
+                self.system += blocks
+                if late and blocks:
+                    self._loss.lose("other", f"{self._word}.system_position")
+                continue
+            late = True
+            if turn.name:
+                self._loss.lose("name", f"{self._word}.name")
+            role = "assistant" if turn.role == "assistant" else "user"
+            blocks = [block for part in turn.parts for block in self._part(part)]
+            if blocks and self.messages and self.messages[-1]["role"] == role:
+                self.messages[-1]["content"] += blocks
+            elif blocks:
+                self.messages.append({"role": role, "content": blocks})
+        if not self.messages and self.system:  # a conversation cannot be empty here
+            self.messages.append({"role": "user", "content": self.system})
+            self.system = []
+            self._loss.lose("other", f"{self._word}.system_position")
+        for message in self.messages:
+            self._order(message)
+
+    def _order(self, message: Block) -> None:
+        blocks = message["content"]
+        if message["role"] == "user":
+            blocks.sort(key=lambda block: block["type"] != "tool_result")
+            return
+        kinds = [block["type"] for block in blocks]
+        self.unproven = "tool_use" in kinds and kinds[0] not in ("thinking", "redacted_thinking")
+
+    def _system(self, parts: list[AnyPart]) -> list[Block]:
+        blocks: list[Block] = []
+        for part in parts:
+            if isinstance(part, Text | Refused):
+                blocks += self._text(part)
+            else:
+                self._loss.lose(_feature(part), f"{self._word}.{_word_of(part)}")
+        return blocks
+
+    def _part(self, part: AnyPart) -> list[Block]:
+        return _WRITERS[type(part)](self, part)
+
+    def _text(self, part: Text | Refused) -> list[Block]:
+        if not part.text.strip():
+            return []
+        block: Block = {"type": "text", "text": part.text}
+        if isinstance(part, Text) and part.citations:
+            if part.citations_of == "messages":
+                block["citations"] = list(part.citations)
+            else:
+                self._loss.lose("citations", f"{self._word}.annotations")
+        return [mark(block, part.cache)]
+
+    def _media(self, part: Media) -> list[Block]:
+        word = f"{self._word}.{part.kind}"
+        if part.kind not in ("image", "document"):
+            self._loss.lose(f"media.{part.kind}", word)
+            return []
+        if part.detail and part.detail != "auto":
+            self._loss.lose("detail", f"{self._word}.detail")
+        source = self._source(part, word)
+        if source is None:
+            return []
+        block: Block = {"type": part.kind, "source": source}
+        if part.kind == "document" and part.name:
+            block["title"] = part.name
+        return [mark(block, part.cache)]
+
+    def _source(self, part: Media, word: str) -> Block | None:
+        if part.data:
+            if part.kind == "image":
+                return {"type": "base64", "media_type": part.mime or _sniffed(part.data), "data": part.data}
+            return self._document(part, word)
+        if part.url:
+            if self._target.image_url:
+                return {"type": "url", "url": part.url}
+            self._loss.lose("media.url", word)
+        elif part.file:
+            if self._request.protocol == "messages":
+                return {"type": "file", "file_id": part.file}
+            self._loss.lose("media.file", word)
+        elif part.text:
+            return {"type": "text", "media_type": "text/plain", "data": part.text}
+        return None
+
+    def _document(self, part: Media, word: str) -> Block | None:
+        mime = part.mime.partition(";")[0].strip().lower() or _PDF
+        if mime == _PDF:
+            return {"type": "base64", "media_type": _PDF, "data": part.data}
+        if mime.startswith("text/") or mime == "application/json":
+            try:
+                text = base64.b64decode(part.data, validate=True).decode()
+            except (binascii.Error, UnicodeDecodeError):
+                pass
+            else:
+                return {"type": "text", "media_type": "text/plain", "data": text}
+        self._loss.lose("media.document", word, f"A document of type {mime[:60]!a} has no place in this protocol.")
+        return None
+
+    def _thinking(self, part: Thinking) -> list[Block]:
+        if not self.good(part):
+            self._loss.lose("thinking", f"{self._word}.thinking")
+            return []
+        if part.redacted:
+            return [{"type": "redacted_thinking", "data": part.signature}]
+        return [{"type": "thinking", "thinking": part.text, "signature": part.signature}]
+
+    def _call(self, part: ToolCall) -> list[Block]:
+        block: Block = {
+            "type": "tool_use",
+            "id": ids.safe(part.id),
+            "name": part.name,
+            "input": input_of(part.arguments, custom=part.kind == "custom"),
+        }
+        return [mark(block, part.cache)]
+
+    def _result(self, part: ToolResult) -> list[Block]:
+        block: Block = {"type": "tool_result", "tool_use_id": ids.safe(part.id)}
+        content = [block for inner in part.content for block in self._part(inner)]
+        if not content and part.value is not ABSENT and not part.content:
+            content = [{"type": "text", "text": bytes(part.value).decode()}]
+        if len(content) == 1 and content[0].keys() == {"type", "text"}:
+            block["content"] = content[0]["text"]
+        elif content:
+            block["content"] = content
+        if part.is_error:
+            block["is_error"] = True
+        return [mark(block, part.cache)]
+
+    def _opaque(self, part: Opaque) -> list[Block]:
+        if part.protocol == "messages":
+            return [{**_members(part.raw), "type": part.what.partition(".")[0]}]
+        self._loss.lose("part", f"{self._word}.{part.what}")
+        return []
+
+
+_WRITERS: dict[type, Callable[[Conversation, Any], list[Block]]] = {
+    Text: Conversation._text,
+    Refused: Conversation._text,
+    Media: Conversation._media,
+    Thinking: Conversation._thinking,
+    ToolCall: Conversation._call,
+    ToolResult: Conversation._result,
+    Opaque: Conversation._opaque,
+}
+
+
+def _sniffed(data: str) -> str:
+    return next((mime for magic, mime in _MAGIC if data.startswith(magic)), "image/png")
+
+
+def _feature(part: AnyPart) -> str:
+    return f"media.{part.kind}" if isinstance(part, Media) else "part"
+
+
+def _word_of(part: AnyPart) -> str:
+    if isinstance(part, Media):
+        return part.kind
+    return part.what if isinstance(part, Opaque) else type(part).__name__.lower()

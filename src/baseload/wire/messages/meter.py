@@ -1,0 +1,205 @@
+"""Reads a Messages reply stream along for the meter. Every byte is forwarded; nothing is hidden from the client.
+
+In:     body bytes in pieces cut anywhere, then `close()`. Out: whole frames to forward, and the facts as attributes.
+Usage comes in `message_start` (where its `output_tokens` is a placeholder, no report) and, cumulative, in every
+`message_delta`; the parts of message_start that a delta does not repeat stay (protocols.md, 4.3).
+Holds:  one unfinished frame, the first usage report and at most three more, one error. Never the reply.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw
+
+from baseload.wire.body import half_surrogates_masked
+from baseload.wire.chat.shapes import text_or_empty, utf8_len
+from baseload.wire.messages.reports import Reports
+from baseload.wire.messages.shapes import (
+    Event,
+    LooseEvent,
+    decode_block,
+    decode_event,
+    decode_loose,
+    decode_message,
+    error_in,
+    tier_of,
+)
+from baseload.wire.raw import ABSENT, FAILED
+from baseload.wire.sse import FRAME_MAX, FrameCutter, data_of
+
+ERROR_MAX = 64 * 1024
+"""Bytes kept of an error inside a stream."""
+
+_BRACE = 0x7B
+_LF, _CR = 10, 13  # `in` with an int is one memchr; with bytes it is five times dearer
+
+
+class StreamMeter:
+    """See the module. `feed` pieces, `close` at the end of the body; then read the attributes."""
+
+    __slots__ = (
+        "_cap",
+        "_cutter",
+        "_pending",
+        "_reports",
+        "done",
+        "error",
+        "finish",
+        "finished",
+        "first_token",
+        "frames",
+        "malformed",
+        "text_bytes",
+        "tier",
+        "upstream_model",
+        "usage",
+    )
+
+    def __init__(self, strip: bool = False, cap: int = FRAME_MAX) -> None:
+        """`strip` is there for the shape all meters have: this protocol has no frame that nobody asked for."""
+        self._cap = cap
+        self._cutter = FrameCutter(cap)
+        self._pending = self._cutter.pending
+        self._reports = Reports()
+        self.usage = b""  # the last report, byte for byte; b"" = none came
+        self.done = False  # message_stop came
+        self.finished = False  # a stop reason came
+        self.finish = ""  # the last one
+        self.error = b""  # the error inside this 200 stream, as raw JSON
+        self.frames = 0  # frames that carried generated text
+        self.text_bytes = 0  # UTF-8 bytes of that text
+        self.first_token = False  # generated text has come; pings, comments and message_start are none
+        self.upstream_model = ""
+        self.tier = ""
+        self.malformed = 0  # frames with data that is no JSON object
+
+    @property
+    def usages(self) -> list[bytes]:
+        """Reports for `usage.normalise`, oldest first. That of message_start is without its placeholder of output."""
+        return self._reports.all
+
+    def feed(self, piece: bytes) -> bytes:
+        """What to forward now: whole frames only. Raises `ProviderFault("garbage")` when one exceeds the cap."""
+        if (
+            piece[-2:] == b"\n\n"
+            and not self._pending
+            and len(piece) <= self._cap
+            and _CR not in piece
+            and piece[0] != _LF
+            and b"\n\n\n" not in piece
+        ):  # whole frames that end in LF: nearly every piece
+            for frame in piece[:-2].split(b"\n\n"):
+                self._read(frame)
+            return piece
+        frames = self._cutter.feed(piece)
+        for frame in frames:
+            self._read(frame.rstrip(b"\r\n"))
+        return frames[0] if len(frames) == 1 else b"".join(frames)
+
+    def close(self) -> bytes:
+        """The end of the body: the unfinished rest, to forward. A last frame without its blank line still counts."""
+        rest = self._cutter.close()
+        if rest:
+            self._read(rest.rstrip(b"\r\n"))
+        return rest
+
+    def _read(self, frame: bytes) -> None:
+        """Takes the facts of one frame, without its blank line."""
+        if frame[:6] == b"event:":
+            at = frame.find(b"\ndata:")
+            payload = frame[at + 6 :] if at > 0 else b"\n"
+        elif frame[:5] == b"data:":
+            payload = frame[5:]  # JSON allows the space before it
+        else:
+            payload = b"\n"
+        if _LF in payload or _CR in payload:  # comments, several data lines, other orders and line ends
+            found = data_of(frame + b"\n\n")
+            if found is None or not (payload := found.strip()):
+                return
+        try:
+            event = decode_event(payload)
+        except FAILED:
+            self._take_slowly(payload)
+            return
+        delta = event.delta
+        if delta is not None:
+            text = delta.text or delta.partial_json or delta.thinking
+            if text:
+                self.text_bytes += len(text) if text.isascii() else len(text.encode())
+                self.frames += 1
+                self.first_token = True
+            if delta.stop_reason:
+                self.finished, self.finish = True, delta.stop_reason
+            if event.type == "content_block_delta" and event.error is ABSENT:
+                return
+        self._take_rest(event, event.type, payload)
+
+    def _take_rest(self, event: Event | LooseEvent, kind: str, payload: bytes) -> None:
+        """What frames without text say."""
+        if kind == "message_stop":
+            self.done = True
+        elif kind == "message_start":
+            self._begin(event.message)
+        elif kind == "content_block_start":
+            self._open(event.content_block)
+        if event.usage is not ABSENT:
+            self._report(event.usage)
+        error = error_in(event, payload)
+        if error or kind == "error":
+            self._fail(error or payload)
+
+    def _begin(self, raw: Raw) -> None:
+        try:
+            message = decode_message(raw)
+        except FAILED:
+            return
+        self.upstream_model = self.upstream_model or text_or_empty(message.model)
+        if message.usage is not ABSENT and memoryview(message.usage)[0] == _BRACE:
+            self.usage = bytes(message.usage)
+            self._reports.start(self.usage)
+            self.tier = tier_of(message.usage) or self.tier
+
+    def _open(self, raw: Raw) -> None:
+        """A tool's name is generated text; a few dialects put the first text of a block into its start."""
+        try:
+            block = decode_block(raw)
+        except FAILED:
+            return
+        size = sum(utf8_len(text_or_empty(text)) for text in (block.name, block.text, block.thinking))
+        if size:
+            self.text_bytes += size
+            self.frames += 1
+            self.first_token = True
+
+    def _report(self, usage: Raw) -> None:
+        raw = bytes(usage)
+        if raw[:1] != b"{":
+            return
+        self.usage = raw
+        self.tier = tier_of(usage) or self.tier
+        self._reports.add(raw)
+
+    def _fail(self, error: bytes) -> None:
+        if not self.error:  # the first is the cause
+            self.error = error[:ERROR_MAX]
+
+    def _take_slowly(self, payload: bytes) -> None:
+        """For what the quick way does not take: half surrogates, surprising types, garbage."""
+        try:
+            masked = half_surrogates_masked(payload)
+            try:
+                event: Event | LooseEvent = decode_event(masked)
+            except msgspec.ValidationError:
+                event = decode_loose(masked)
+        except FAILED:
+            self.malformed += 1
+            return
+        if isinstance(event, Event):
+            self._read(b"data:" + masked)
+            return
+        kind = text_or_empty(event.type)
+        if kind == "content_block_delta" and len(event.delta) > 2:
+            self.text_bytes += len(event.delta)  # near enough for a shape nobody wrote down
+            self.frames += 1
+            self.first_token = True
+        self._take_rest(event, kind, masked)
