@@ -7,16 +7,16 @@ Out:    `Asked`, or the refusal that names what is wrong with the request.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Raw
 
 from baseload.gateway.routing import Route
 from baseload.wire import chat, gemini, media, messages, responses
-from baseload.wire.ask import Ask
+from baseload.wire.ask import OFF, Ask
 from baseload.wire.body import GUARDED, open_body
-from baseload.wire.raw import NULL, OFF
+from baseload.wire.raw import NULL
 from baseload.wire.refusals import ConversationNotKept, StateNotKept, StateUnsupported
 from baseload.wire.responses.pin import unpin
 
@@ -28,17 +28,16 @@ if TYPE_CHECKING:
 class Asked:
     """A request that has been understood: what serving and dispatching it need."""
 
-    __slots__ = ("ask", "body", "head", "key", "members", "pinned", "route", "size")
+    __slots__ = ("ask", "head", "key", "members", "pinned", "route", "size")
 
     def __init__(
-        self, route: Route, head: Head, key: Key, ask: Ask, members: dict[str, Raw], body: bytes, pinned: Pinned | None
+        self, route: Route, head: Head, key: Key, ask: Ask, members: Any, body: bytes, pinned: Pinned | None
     ) -> None:
         self.route = route
         self.head = head
         self.key = key
         self.ask = ask
-        self.members = members
-        self.body = body  # of requests that are no JSON
+        self.members = members  # dict[str, Raw]; a form for transcriptions
         self.size = len(body)
         self.pinned = pinned  # the reply that this request goes on from
 
@@ -59,9 +58,6 @@ _READERS: dict[str, tuple[tuple[str, ...], Reader]] = {
     "messages": (messages.GUARDED, lambda members, route: messages.read_ask(members, counting=route.counts)),
     "gemini": (gemini.GUARDED, lambda members, route: gemini.read_ask(members, route.model, route.stream)),
     "gemini_embed": (gemini.GUARDED, lambda members, route: gemini.read_embed(members, route.model)),
-    "rerank": (GUARDED, lambda members, route: media.read_ask("rerank", members)),
-    "images": (GUARDED, lambda members, route: media.read_ask("images", members)),
-    "speech": (GUARDED, lambda members, route: media.read_ask("speech", members)),
 }
 
 
@@ -71,9 +67,10 @@ def read_asked(route: Route, head: Head, key: Key, body: bytes, secret: bytes) -
     if endpoint == "chat":
         members = open_body(body)
         return Asked(route, head, key, chat.read_request("chat", members), members, body, None)
-    if endpoint == "transcriptions":
-        ask = media.read_form(body, head.content_type)
-        return Asked(route, head, key, ask, {}, body, None)
+    medium = media.ENDPOINTS.get(endpoint)
+    if medium is not None:
+        opened = medium.open(body, head.content_type.decode("latin-1"))
+        return Asked(route, head, key, medium.read_ask(opened), opened, body, None)
     guarded, read = _READERS[endpoint]
     members = open_body(body, guarded)
     ask = read(members, route)

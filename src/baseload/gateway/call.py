@@ -26,10 +26,10 @@ from baseload.gateway.passage import Passage
 from baseload.gateway.reckon import reading_of
 from baseload.gateway.shapers import Shaper
 from baseload.providers.faults import Fault, classify, client_view
-from baseload.wire import refusals
+from baseload.wire import media, refusals
 from baseload.wire.envelope import status_of, stream_error
-from baseload.wire.metering import Meter
-from baseload.wire.protocols import DOORS, DoorKind
+from baseload.wire.metering import Facts, Meter
+from baseload.wire.protocols import DOORS, SSE, DoorKind
 
 if TYPE_CHECKING:
     from baseload.dispatch.rates import RowRates
@@ -75,7 +75,9 @@ class Call:
     _drain_until = 0.0
     _fault_headers: Mapping[str, str] = MappingProxyType({})
     content_type = b""
-    _beat_bytes = _beat_at = 0
+    units: Mapping[str, int] = MappingProxyType({})  # own units that its reply shows
+    _beat_bytes = 0
+    _beat_at = 0.0
     _parts_size = 0
     _progress_frames = 0
     _started = False
@@ -140,8 +142,8 @@ class Call:
             return
         try:
             access = self.offer.ways[self.passage.door].access
-            if access.__class__ is GoogleToken and not access.fresh(self.gw.clock_ns()):  # type: ignore[attr-defined]
-                self.gw.tokens.want(access, self.offer.provider, self._ask_connection, self.on_connect_failed)  # type: ignore[arg-type]
+            if isinstance(access, GoogleToken) and not access.fresh(self.gw.clock_ns()):
+                self.gw.tokens.want(access, self.offer.provider, self._ask_connection, self.on_connect_failed)
                 return
             self.gw.pool_of(self.offer).want(self)
         except Exception as error:  # whatever a provider's row may hold, a call must end
@@ -190,9 +192,11 @@ class Call:
         self.status = status
         if status == 200:
             self.content_type = value_of(head, low, b"content-type")
-            streamed = self.ask.stream and self.content_type.lower().startswith(self.kind.stream_type)
-            if streamed or self.kind.binary:
-                self.meter = self.kind.meter(self.passage.shaper is None and not self.ask.wants_usage)
+            kind = self.kind
+            if kind.medium:
+                self.meter = media.meter_of(kind.medium, self.content_type.decode("latin-1"))
+            elif self.ask.stream and self.content_type.lower().startswith(kind.stream_type):
+                self.meter = kind.meter(self.passage.shaper is None and not self.ask.wants_usage)
         else:
             names = self.offer.fault_headers
             self._fault_headers = {name: value_of(head, low, name.encode()).decode("latin-1") for name in names}
@@ -254,22 +258,25 @@ class Call:
 
     def _only_comments(self, out: bytes) -> bool:
         """Comments are no reply: a failure after them is still an HTTP error, unless the client has waited for long."""
-        if b"data:" in out or self.asked.route.array or self.kind.binary:
+        if b"data:" in out or self.asked.route.array or self.kind.medium:
             return False
         return self.gw.clock_ns() - self.sent_ns < COMMIT_S * 1e9
 
     def _start(self, down: Downstream) -> None:
         self._started = True
         self.gw.streams.add(self)
-        kind = _JSON if self.asked.route.array else _SSE
-        if self.kind.binary:
-            kind = b"content-type: %b\r\n" % (self.content_type or b"application/octet-stream")
-        down.begin(200, self._reply_headers(kind))
+        down.begin(200, self._reply_headers(self._own_type(_JSON if self.asked.route.array else _SSE)))
+
+    def _own_type(self, usual: bytes) -> bytes:
+        """Sound, subtitles and the like keep the provider's content type."""
+        if not self.kind.medium or not self.content_type:
+            return usual
+        return b"content-type: %b\r\n" % self.content_type
 
     def beat(self, now: float) -> None:
         """Keeps a silent stream's connection alive: proxies between here and the client know no patience."""
         route = self.asked.route
-        if self.kind.binary:
+        if self.kind.medium and not self.content_type.startswith(SSE):
             return
         if self.reply_bytes != self._beat_bytes:
             self._beat_bytes, self._beat_at = self.reply_bytes, now
@@ -347,7 +354,7 @@ class Call:
         if self.status != 200:
             self._fail(classify(vendor, self.status, body, self._fault_headers))
             return
-        reply = self.kind.facts(body)
+        reply = self._facts(body)
         if reply.error:
             self._fail(classify(vendor, 200, body, {}))
             return
@@ -357,7 +364,7 @@ class Call:
         self.upstream_model = reply.model
         failure = vendor.finish.get(reply.finish_reasons[-1], "") if reply.finish_reasons else ""
         outcome = "ok" if failure in NO_FAILURES else "upstream_error"
-        content_type, shaper = _JSON, self.passage.shaper
+        content_type, shaper = self._own_type(_JSON), self.passage.shaper
         if self.down is None:
             outcome = "client_left"
         elif shaper is not None:
@@ -373,6 +380,14 @@ class Call:
         self._settle(outcome, fault=fault, usages=reply.usages, tier=reply.service_tier, text_bytes=reply.text_bytes)
         headers = self._reply_headers(content_type)
         self._conclude(lambda client: client.reply(200, headers, body))
+
+    def _facts(self, body: bytes) -> Facts:
+        medium = self.kind.medium
+        if not medium:
+            return self.kind.facts(body)
+        facts: Facts = media.ENDPOINTS[medium].read_reply(body, self.content_type.decode("latin-1"))
+        self.units = facts.units
+        return facts
 
     def _end_stream(self, meter: Meter) -> None:
         rest = meter.close()

@@ -7,14 +7,13 @@ Out:    `Door.head(...)`: request line and headers up to the body's length. For 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import lru_cache
+from hashlib import sha256
 from typing import Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from baseload.errors import Refusal
-from baseload.gateway.routing import GENERATION
 from baseload.gateway.snapshot import OfferRow, ProviderRow
 from baseload.providers import google_auth, sigv4
 from baseload.providers.vendor import Auth, Vendor
@@ -42,7 +41,6 @@ _PATHS = {
 }
 """Where a provider has an endpoint whose vendor's file does not say: below base_url, as OpenAI's own paths are."""
 
-_REGION = re.compile(r"\.([a-z]{2}(?:-[a-z]+)+-\d)\.")
 REGION_DEFAULT = "us-east-1"  # what is signed for a host that names no region (a proxy, a private address)
 
 
@@ -72,20 +70,19 @@ class HeaderKey:
 
 
 class AwsKey:
-    """`ACCESS_KEY_ID:SECRET` or `ACCESS_KEY_ID:SECRET:SESSION_TOKEN`: every request is signed (SigV4)."""
+    """Every request is signed (SigV4)."""
 
-    def __init__(self, secret: str, service: str, region: str) -> None:
-        self._access, self._secret, self._token, *_ = [*secret.split(":", 2), ""]
+    def __init__(self, credential: sigv4.Credential, service: str, region: str) -> None:
+        self._credential = credential
         self._service, self._region = service, region
 
     def lines(self, method: str, host: str, target: str, body: bytes, at_ns: int) -> bytes:
         path, _, query = target.partition("?")
         signed = sigv4.sign(
-            method, path, query, {"host": host, "content-type": "application/json"}, body,
-            access_key=self._access, secret_key=self._secret, session_token=self._token,
-            region=self._region, service=self._service, at_s=at_ns // 1_000_000_000,
+            method, path, query, {"host": host}, sha256(body).hexdigest(), self._credential,
+            region=self._region, service=self._service, at_s=at_ns / 1e9,
         )  # fmt: skip
-        return "".join(f"{name}: {value}\r\n" for name, value in signed.items()).encode("latin-1")
+        return "".join(f"{name}: {value}\r\n" for name, value in signed).encode("latin-1")
 
 
 class GoogleToken:
@@ -103,10 +100,10 @@ class GoogleToken:
 
     def request(self, at_ns: int) -> tuple[str, bytes]:
         """(url, form body) of the token request."""
-        return google_auth.token_request(self.account, google_auth.assertion(self.account, at_ns // 1_000_000_000))
+        return google_auth.token_request(self.account, google_auth.assertion(self.account, at_ns / 1e9))
 
     def take(self, reply: bytes, at_ns: int) -> None:
-        """Raises Refusal where the reply holds no token."""
+        """Raises ProviderFault where the reply holds no token."""
         self._token, expires_s = google_auth.read_token(reply)
         self._until_ns = at_ns + max(expires_s - self.EARLY_S, expires_s // 2) * 1_000_000_000
 
@@ -125,9 +122,9 @@ def access_of(auth: Auth, secret: str, host: str, provider: str) -> Access:
         return _google(secret)
     if any(ord(letter) < 33 or ord(letter) > 126 for letter in secret):
         raise Refusal(f"The credential of provider {provider} has characters that no header can carry.")
-    if auth.kind == "sigv4" and secret.count(":") in (1, 2):
-        region = _REGION.search(f".{host}.")
-        return AwsKey(secret, auth.service, region[1] if region else REGION_DEFAULT)
+    aws = sigv4.read_credential(secret) if auth.kind == "sigv4" else None
+    if aws is not None:
+        return AwsKey(aws, auth.service, sigv4.region_of(host) or REGION_DEFAULT)
     if not secret:
         return HeaderKey(b"")
     if auth.kind in ("sigv4", "google"):  # a Bearer key of Bedrock, a token that somebody else keeps fresh
@@ -150,7 +147,7 @@ class Door:
         path = vendor.paths.get(name) or _PATHS.get(name)
         if path is None:
             raise Refusal(f"Provider {provider.name}: {vendor.title} has no {name} endpoint.")
-        model = quote(row.upstream_model, safe="")
+        model = sigv4.segment(row.upstream_model)
         self._targets = (
             _below(below, path, model),
             _below(below, vendor.stream_paths.get(name, path), model),
@@ -205,7 +202,3 @@ def _below(prefix: str, path: str, model: str) -> str:
     """A path of a vendor's file as a request target: `//` begins at the host itself."""
     path = path.replace("{model}", model)
     return path[1:] if path.startswith("//") else prefix + path
-
-
-def generation(endpoint: str) -> bool:
-    return endpoint in GENERATION

@@ -76,7 +76,7 @@ def _forward(asked: Asked, offer: Offer, door: str, secret: bytes) -> Passage:
     if door == "gemini_embed":
         passage = Passage(door, gemini.patch_embed(members, model, asked.route.batch))
         return passage
-    passage = Passage(door, *media.patch(door, members, asked.body, ask, model))
+    passage = Passage(door, media.ENDPOINTS[door].patch(members, ask, model))
     passage.content_type = asked.head.content_type.decode("latin-1") if door == "transcriptions" else ""
     return passage
 

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from baseload.gateway.journal.entries import Reading
+from baseload.wire import media
 from baseload.wire.chat.usage_plain import plain_meters
 from baseload.wire.usage import NEUTRAL_TIERS, Usage, normalise
 
@@ -89,6 +90,13 @@ def _usage_of(call: Call, outcome: str, raws: Sequence[bytes], tier: str, text_b
             counted_output, _ = count_output(offer, meter.frames, meter.text_bytes)
         elif text_bytes:
             counted_output = int(text_bytes / offer.bytes_per_token) + 1
+    units: dict[str, int] | None = None
+    medium = call.kind.medium
+    if medium and not raws:
+        # what a reply that failed or never came has used of these units nobody can say
+        seen = getattr(meter, "units", None) or dict(call.units)
+        units = media.counted(medium, ask, seen) if outcome == "ok" or seen else None
+        counted_input = counted_output = None
     usage = normalise(
         call.kind.usage,
         offer.vendor.name,
@@ -99,6 +107,7 @@ def _usage_of(call: Call, outcome: str, raws: Sequence[bytes], tier: str, text_b
         ended=_ENDED.get(outcome, "upstream_cut"),
         counted_output=counted_output,
         counted_input=counted_input,
+        counted_units=units,
     )
     # What is told from bytes is an estimate, whoever counted the bytes.
     if usage.input_provenance == "counted":

@@ -64,4 +64,4 @@ class Arrayed:
         return body if body.lstrip()[:1] == b"[" else b"[%b]" % body
 
     def fail(self, refusal: Refusal, call_id: str) -> bytes:
-        return self._out.fail(error_body("gemini", refusal, call_id))
+        return self._out.element(error_body("gemini", refusal, call_id)) + self._out.end()

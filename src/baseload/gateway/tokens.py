@@ -57,12 +57,10 @@ class Tokens:
 
     def _took(self, token: GoogleToken, status: int, body: bytes) -> None:
         try:
-            if status != 200:
-                raise Refusal(f"the token server answered {status}: {body[:200]!r}")
             token.take(body, self._gw.clock_ns())
-        except Refusal as refusal:
-            log.warning("no token for %s: %s", token.account.email, refusal)
-            self._answer(token, ProviderFault("bad_key", str(refusal)))
+        except ProviderFault as fault:
+            log.warning("no token for %s (status %d): %s", token.account.client_email, status, fault.say)
+            self._answer(token, fault)
             return
         self._answer(token, None)
 

@@ -75,7 +75,7 @@ class DoorKind(msgspec.Struct, frozen=True, kw_only=True):
     facts: Callable[[bytes], Facts]
     stream_type: bytes = SSE  # beginning of a stream's content type
     generates: bool = True  # False: it has no output tokens to hold for
-    binary: bool = False  # the reply is relayed as it comes, whatever it is
+    medium: str = ""  # an endpoint of `wire.media`: it reads its replies itself, by their content type
 
 
 class Client(msgspec.Struct, frozen=True):
@@ -127,4 +127,14 @@ DOORS: dict[str, DoorKind] = {
         usage="bedrock-converse", meter=converse.StreamMeter, facts=converse.read_reply, stream_type=AWS
     ),
     "qwen": DoorKind(usage="dashscope-native", meter=qwen.StreamMeter, facts=qwen.read_reply),
+    **{
+        name: DoorKind(
+            usage=media.USAGE[name],
+            meter=partial(media.StreamMeter, name),
+            facts=module.read_reply,
+            generates=False,
+            medium=name,
+        )
+        for name, module in media.ENDPOINTS.items()
+    },
 }
