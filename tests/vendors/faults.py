@@ -41,7 +41,10 @@ class Fault:
     error_after   a failure inside the stream, after so many text frames
     usage         another usage object; None: none at all
     finish        another finish_reason
-    no_done       no `[DONE]` at the end
+    error_as      another form of it: chat none; responses "event"; gemini "array"; converse an exception's name, or
+                  "error" for the framing's own; messages an error type
+    beats         so many keep-alives before the answer (None: as the dialect does): comments, pings, blank lines
+    no_done       no `[DONE]` (or other last event) at the end
     crlf          lines of the stream end in CRLF
     """
 
@@ -70,6 +73,8 @@ class Fault:
     flood_bytes: int = 0
     interval_s: float = 0.0
     error_after: int | None = None
+    error_as: str = ""
+    beats: int | None = None
     usage: Any = KEEP
     finish: str = ""
     no_done: bool = False

@@ -68,6 +68,8 @@ MEMBERS: dict[str, str] = {
     "background": "state",
     "container": "state",
     "cachedContent": "state",
+    "generationConfig.responseModalities": "modality",
+    "generationConfig.responseMimeType": "format.schema",  # text/x.enum: an answer that is no JSON
     "prompt": "prompt",
     "mcp_servers": "tool.builtin",
     "safetySettings": "safety",

@@ -99,7 +99,7 @@ class StreamMeter:
 
     def _metadata(self, event: Event) -> None:
         self.done = self.finished
-        if event.usage is not ABSENT and bytes(event.usage[:1]) == b"{":
+        if event.usage is not ABSENT and bytes(event.usage).startswith(b"{"):
             self.usage = bytes(event.usage)
         if event.serviceTier is not None:
             self.tier = event.serviceTier.type or self.tier

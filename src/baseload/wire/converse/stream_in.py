@@ -76,8 +76,8 @@ class StreamIn:
             return
         kind = message.headers.get(":event-type")
         handler = _HANDLERS.get(kind) if isinstance(kind, str) else None
-        if handler is None:
-            return  # new kinds of events come every year
+        if handler is None or (self._finished and kind != "metadata"):
+            return  # new kinds of events come every year; and nothing but metadata belongs behind messageStop
         try:
             event = decode_event(message.payload)
         except FAILED as why:
@@ -158,8 +158,6 @@ class StreamIn:
 
     def _on_stop(self, event: Event, events: list[AnyEvent]) -> None:
         self._close_block(events)
-        if self._finished:
-            return
         self._finished = True
         native = event.stopReason or ""
         reason = FINISHES.get(native, "stop")
@@ -197,7 +195,7 @@ class StreamIn:
                 events.append(Signed(block=self._block, signature=whole))
                 self._signature, self._signature_size = [], 0
             events.append(Closed(block=self._block))
-        self._kind, self._index = "", -1
+        self._kind = ""
 
 
 _HANDLERS = {

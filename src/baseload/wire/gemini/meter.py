@@ -11,7 +11,7 @@ seen has a finishReason, or the prompt was blocked.
 
 from __future__ import annotations
 
-from baseload.wire.gemini.array import ArrayIn
+from baseload.wire.gemini.frames import Cutter
 from baseload.wire.gemini.shapes import (
     Chunk,
     Part,
@@ -23,7 +23,7 @@ from baseload.wire.gemini.shapes import (
     utf8_len,
 )
 from baseload.wire.raw import ABSENT, FAILED
-from baseload.wire.sse import FRAME_MAX, FrameCutter
+from baseload.wire.sse import FRAME_MAX
 
 ERROR_MAX = 64 * 1024
 """Bytes kept of an error inside a stream."""
@@ -31,23 +31,16 @@ ERROR_MAX = 64 * 1024
 CANDIDATES_MAX = 128
 """Candidates whose end is watched. Google gives 8 at most."""
 
-_BOM = b"\xef\xbb\xbf"
-_SPACE = b" \t\r\n"
-
 
 class StreamMeter:
     """See the module. `feed` pieces, `close` at the end of the body; then read the attributes."""
 
     __slots__ = (
-        "_array",
-        "_cap",
         "_cutter",
         "_first",
-        "_head",
         "_latest",
         "_open",
         "_seen",
-        "_undecided",
         "done",
         "error",
         "finish",
@@ -64,11 +57,7 @@ class StreamMeter:
     )
 
     def __init__(self, strip: bool = False, cap: int = FRAME_MAX) -> None:
-        self._cap = cap
-        self._cutter = FrameCutter(cap)
-        self._array: ArrayIn | None = None
-        self._undecided = True  # nothing but space has come yet
-        self._head = b""
+        self._cutter = Cutter(cap)
         self._first = b""
         self._latest: list[bytes] = []  # the last three reports
         self._seen: set[int] = set()  # candidates that have come
@@ -94,12 +83,6 @@ class StreamMeter:
 
     def feed(self, piece: bytes) -> bytes:
         """What to forward now. Raises `ProviderFault("garbage")` when a frame exceeds the cap."""
-        if self._undecided:
-            piece = self._decide(piece)
-            if not piece:
-                return b""
-        if self._array is not None:
-            return b"".join([self._element(each) for each in self._array.feed(piece)])
         frames = self._cutter.feed(piece)
         for frame in frames:
             self._read(frame)
@@ -107,35 +90,12 @@ class StreamMeter:
 
     def close(self) -> bytes:
         """The end of the body: the unfinished rest. A last frame without its blank line still counts."""
-        if self._array is not None:
-            if self._array.close():
-                self.malformed += 1  # half an object: nobody could read it
-            return b""
-        rest = self._head + self._cutter.close()
-        self._head = b""
+        rest = self._cutter.close()
         if rest:
             self._read(rest)
+        elif self._cutter.broken:
+            self.malformed += 1  # half an object: nobody can read it
         return rest
-
-    def _decide(self, piece: bytes) -> bytes:
-        """Looks at the first byte that is no space: `[` or `{` begins JSON, anything else a stream of frames."""
-        piece = self._head + piece
-        text = piece.removeprefix(_BOM).lstrip(_SPACE)
-        if not text and (len(piece) < 4096):
-            self._head = piece
-            return b""
-        if _BOM.startswith(piece[:3]) and len(piece) < 3:
-            self._head = piece
-            return b""
-        self._head, self._undecided = b"", False
-        if text[:1] in (b"[", b"{"):
-            self._array = ArrayIn(self._cap)
-            return text
-        return piece
-
-    def _element(self, payload: bytes) -> bytes:
-        self._take(payload)
-        return b"data: " + payload + b"\n\n"
 
     def _read(self, frame: bytes) -> None:
         payload = payload_of(frame)

@@ -206,3 +206,18 @@ def _as(raw: Raw, decode: Callable[[Raw], T]) -> T | None:
 def utf8_len(text: str) -> int:
     """Length in UTF-8 bytes."""
     return len(text) if text.isascii() else len(text.encode())
+
+
+class _Citations(msgspec.Struct, gc=False):
+    citations: list[Raw] | None = None
+
+
+_decode_citations = msgspec.json.Decoder(_Citations).decode
+
+
+def citations_of(metadata: Raw) -> list[Raw]:
+    """The citations of a `citationMetadata`; none where it cannot be read."""
+    try:
+        return [Raw(bytes(raw)) for raw in _decode_citations(metadata).citations or ()]
+    except FAILED:
+        return []

@@ -79,38 +79,23 @@ def _unsealed(block: bytes, at: _Span, thinking: _Span | None, sealed: Sealed) -
 
 
 def _edited_array(whole: bytes, items: list[Raw], edit: _Edit) -> bytes:
-    """The array with each element that carries a seal edited; one that becomes None goes with one comma beside it.
+    """The array with each element that carries a seal edited; one that becomes None goes with the comma before it.
 
     An element's bytes cannot occur earlier than where it stands, once the search begins behind the one before it:
     between them are only white space and a comma.
     """
     pieces: list[bytes] = []
-    at = 0  # whole[:at] is written
-    behind = 0  # the element before ends here
-    cut_first = False
-    kept = 0
+    end = 1  # of the element before; first of all the bracket
+    head = b""
     for item in items:
         text = bytes(item)
-        begin = whole.index(text, behind if behind else 1)
-        end = begin + len(text)
+        begin = whole.index(text, end)
+        gap, end = whole[end:begin], begin + len(text)
+        head = head or whole[:begin]
         edited = edit(text) if MARK in text else text
-        if edited is None:
-            if kept:
-                pieces.append(whole[at:behind])  # the comma before it goes with it
-            else:
-                pieces.append(whole[at:begin])
-                cut_first = True
-            at = end
-        else:
-            gap = whole[at:begin]
-            if cut_first and not kept:
-                gap = gap.lstrip(b" \t\r\n").removeprefix(b",").lstrip(b" \t\r\n")
-            pieces += (gap, edited)
-            at = end
-            kept += 1
-        behind = end
-    pieces.append(whole[at:])
-    return b"".join(pieces)
+        if edited is not None:
+            pieces += (gap if pieces else b"", edited)
+    return b"".join([head or whole[:1], *pieces, whole[end:]])
 
 
 def _members(raw: bytes) -> dict[str, _Span]:

@@ -46,7 +46,7 @@ def _answer(choice: Choice) -> Answer:
                 calls = True
     native = finish_of(choice)
     answer = Answer(parts=parts, reason=reason_of(native, calls), native=native)
-    if choice.logprobs is not None and bytes(choice.logprobs.content[:1]) == b"[":
+    if choice.logprobs is not None and bytes(choice.logprobs.content).startswith(b"["):
         answer.logprobs = choice.logprobs.content
     return answer
 

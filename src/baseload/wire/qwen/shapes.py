@@ -116,10 +116,10 @@ def json_text(raw: Raw) -> str:
     """Arguments as JSON text: a string holds it, an object is it."""
     if raw is ABSENT or bytes(raw) == b"null":
         return ""
-    if bytes(raw[:1]) == b'"':
+    if bytes(raw).startswith(b'"'):
         return _decode_str(raw)
     return bytes(raw).decode()
 
 
 def is_object(raw: Raw) -> bool:
-    return bytes(raw[:1]) == b"{"
+    return bytes(raw).startswith(b"{")

@@ -110,7 +110,7 @@ class _Choice:
         message = choice.message
         if message is not None:
             logprobs = ABSENT
-            if choice.logprobs is not None and bytes(choice.logprobs.content[:1]) == b"[":
+            if choice.logprobs is not None and bytes(choice.logprobs.content).startswith(b"["):
                 logprobs = msgspec.Raw(bytes(choice.logprobs.content))
             if message.reasoning_content:
                 self._say("thinking", message.reasoning_content, events)

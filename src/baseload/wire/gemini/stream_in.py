@@ -1,0 +1,239 @@
+"""A generateContent stream of a provider -> canonical events.
+
+In:     frames, or bytes cut anywhere, then `close()`.
+Out:    events in the order of `canon/events.py`.
+Pieces of one kind in a row are one block. A function call comes whole, or in `partialArgs`: then its block is open while
+they come and its arguments are one piece at the end. A signature on anything but a thought is a thinking block of its
+own, without text, before the block that it belongs to.
+`Finished` waits for the end of the body: some endpoints repeat a finishReason on every object. Usage goes out with the
+first object that has it and again at the end. A body that ends without any finish ends without `Ended`: it broke off.
+Holds:  nothing but the open block's kind, and arguments that come in pieces.
+"""
+
+from __future__ import annotations
+
+from msgspec import Raw
+
+from baseload.errors import ProviderFault
+from baseload.wire.canon import ids
+from baseload.wire.canon.carry import Target
+from baseload.wire.canon.events import (
+    AnyEvent,
+    Beat,
+    Cited,
+    Closed,
+    Counted,
+    Delta,
+    Ended,
+    Finished,
+    Opened,
+    Signed,
+    Started,
+)
+from baseload.wire.gemini import logprobs
+from baseload.wire.gemini.finish import reason_of
+from baseload.wire.gemini.frames import Cutter
+from baseload.wire.gemini.media import standard
+from baseload.wire.gemini.meter import CANDIDATES_MAX
+from baseload.wire.gemini.partial import PartialArguments
+from baseload.wire.gemini.shapes import Call, Candidate, Chunk, Part, citations_of, decode_chunk, objects_in, payload_of
+from baseload.wire.raw import ABSENT, FAILED
+from baseload.wire.usage import normalise
+
+
+class StreamIn:
+    """See the module. `feed` and `close` return events."""
+
+    __slots__ = ("_blocked", "_choices", "_counted", "_cutter", "_started", "_target", "_usage")
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._cutter = Cutter()
+        self._choices: dict[int, _Choice] = {}
+        self._started = False
+        self._blocked = ""
+        self._usage: list[bytes] = []  # the first report and the last
+        self._counted = b""
+
+    def feed(self, piece: bytes) -> list[AnyEvent]:
+        events: list[AnyEvent] = []
+        for frame in self._cutter.feed(piece):
+            self._frame(frame, events)
+        return events
+
+    def close(self, *, whole: bool = False) -> list[AnyEvent]:
+        """The end of the body. `whole`: it was a reply that is no stream, so what has no finishReason is done too."""
+        events: list[AnyEvent] = []
+        rest = self._cutter.close()
+        if rest:
+            self._frame(rest, events)
+        choices = self._choices
+        if self._blocked and not choices:
+            choices[0] = _Choice(0)
+            choices[0].native = self._blocked
+        done = bool(choices) and (whole or all(choice.native for choice in choices.values()))
+        for choice in choices.values():
+            choice.shut(events)
+            if done:
+                choice.finish(events, blocked=self._blocked)
+        self._count(events)
+        if done:
+            events.append(Ended())
+        return events
+
+    def take(self, chunk: Chunk) -> list[AnyEvent]:
+        """One object that is read already."""
+        events: list[AnyEvent] = []
+        self._chunk(chunk, events)
+        return events
+
+    def _frame(self, frame: bytes, events: list[AnyEvent]) -> None:
+        payload = payload_of(frame)
+        if payload is None:
+            events.append(Beat())
+            return
+        try:
+            for each in objects_in(payload):
+                self._chunk(decode_chunk(each), events)
+        except FAILED:
+            return  # the meter counts it as malformed
+
+    def _chunk(self, chunk: Chunk, events: list[AnyEvent]) -> None:
+        candidates = chunk.candidates or ()
+        feedback = chunk.prompt_feedback
+        blocked = "" if feedback is None else feedback.block_reason or ""
+        if not self._started and (candidates or blocked or chunk.response_id):
+            self._started = True
+            events.append(Started(id=chunk.response_id or "", model=chunk.model_version or ""))
+        usage = bytes(chunk.usage_metadata)
+        if usage[:1] == b"{":
+            self._usage = [*self._usage[:1], usage]
+            if self._started and not self._counted:
+                self._count(events)
+        if blocked and not candidates:
+            self._blocked = blocked
+        for place, candidate in enumerate(candidates):
+            index = place if candidate.index is None else candidate.index
+            choice = self._choices.get(index)
+            if choice is None:
+                if not 0 <= index < CANDIDATES_MAX:
+                    raise ProviderFault("garbage", f"a candidate has the index {index}", sent=True)
+                choice = self._choices[index] = _Choice(index)
+            choice.take(candidate, events)
+
+    def _count(self, events: list[AnyEvent]) -> None:
+        if not self._usage or self._usage[-1] == self._counted or not self._started:
+            return
+        self._counted = self._usage[-1]
+        usage = normalise("gemini", self._target.dialect, list(self._usage))
+        if usage.meters:
+            events.append(Counted(meters=usage.meters, tier=str(usage.select.get("tier", ""))))
+
+
+class _Choice:
+    """One candidate: which block is open, what it is, and how it ended."""
+
+    __slots__ = ("_block", "_called", "_cited", "_kind", "_partial", "index", "native")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.native = ""  # the last finishReason
+        self._block = -1
+        self._kind = ""  # of the open block; "" = none
+        self._called = False
+        self._partial: PartialArguments | None = None
+        self._cited: set[bytes] = set()
+
+    def take(self, candidate: Candidate, events: list[AnyEvent]) -> None:
+        content = candidate.content
+        probabilities = logprobs.to_content(candidate.logprobs_result)
+        for part in (content.parts if content is not None else None) or ():
+            if self._part(part, probabilities, events):
+                probabilities = ABSENT
+        if candidate.citation_metadata is not ABSENT and self._kind == "text":
+            self._cite(candidate.citation_metadata, events)
+        if candidate.finish_reason and candidate.finish_reason != "FINISH_REASON_UNSPECIFIED":
+            self.native = candidate.finish_reason
+
+    def shut(self, events: list[AnyEvent]) -> None:
+        """Closes the open block."""
+        if self._partial is not None:
+            partial, self._partial = self._partial, None
+            events.append(Delta(choice=self.index, block=self._block, text=partial.text()))
+        if self._kind:
+            self._kind = ""
+            events.append(Closed(choice=self.index, block=self._block))
+
+    def finish(self, events: list[AnyEvent], *, blocked: str) -> None:
+        native = self.native or "STOP"
+        reason = "filter" if blocked and native == blocked else reason_of(native, called=self._called)
+        events.append(Finished(choice=self.index, reason=reason, native=native))
+
+    def _part(self, part: Part, probabilities: Raw, events: list[AnyEvent]) -> bool:
+        """Whether the probabilities went with it."""
+        text, proof = part.text, part.thought_signature
+        if part.thought and text is not None:
+            if text:
+                self._delta("thinking", text, ABSENT, events)
+            if proof:
+                self._sign(proof, events)
+            return False
+        if proof:
+            self.shut(events)
+            self._sign(proof, events)
+        if text:
+            self._delta("text", text, probabilities, events)
+            return True
+        call, blob, file = part.function_call, part.inline_data, part.file_data
+        if call is not None:
+            self._call(call, events)
+        elif blob is not None and blob.data:
+            self._open(Opened(block=0, kind="media", name=blob.mime_type or "image"), events)
+            events.append(Delta(choice=self.index, block=self._block, text=standard(blob.data)))
+            self.shut(events)
+        elif file is not None and file.file_uri:
+            self._open(Opened(block=0, kind="media", name=file.mime_type or "image", url=file.file_uri), events)
+            self.shut(events)
+        return False
+
+    def _open(self, opened: Opened, events: list[AnyEvent]) -> None:
+        self.shut(events)
+        self._block += 1
+        self._kind = opened.kind
+        opened.choice, opened.block = self.index, self._block
+        events.append(opened)
+
+    def _delta(self, kind: str, text: str, probabilities: Raw, events: list[AnyEvent]) -> None:
+        if self._kind != kind:
+            self._open(Opened(block=0, kind=kind), events)
+        events.append(Delta(choice=self.index, block=self._block, text=text, logprobs=probabilities))
+
+    def _sign(self, proof: str, events: list[AnyEvent]) -> None:
+        if self._kind != "thinking":
+            self._open(Opened(block=0, kind="thinking"), events)
+        events.append(Signed(choice=self.index, block=self._block, signature=proof))
+        self.shut(events)
+
+    def _call(self, call: Call, events: list[AnyEvent]) -> None:
+        self._called = True
+        pieces = call.partial_args is not ABSENT
+        if not (self._partial is not None and not call.name):
+            self._open(Opened(block=0, kind="tool", id=call.id or ids.invent(), name=call.name or ""), events)
+            if pieces or call.will_continue:
+                self._partial = PartialArguments()
+        if self._partial is not None:
+            if pieces:
+                self._partial.put(call.partial_args)
+            if not call.will_continue:
+                self.shut(events)
+            return
+        if call.args is not ABSENT and call.args != b"null":
+            events.append(Delta(choice=self.index, block=self._block, text=bytes(call.args).decode("utf-8", "replace")))
+        self.shut(events)
+
+    def _cite(self, metadata: Raw, events: list[AnyEvent]) -> None:
+        for raw in citations_of(metadata):
+            key = bytes(raw)
+            if key not in self._cited and len(self._cited) < CANDIDATES_MAX:
+                self._cited.add(key)
+                events.append(Cited(choice=self.index, block=self._block, protocol="gemini", raw=raw))
