@@ -16,6 +16,7 @@ from baseload.gateway.routing import Route
 from baseload.wire import chat, gemini, media, messages, responses
 from baseload.wire.ask import OFF, Ask
 from baseload.wire.body import GUARDED, open_body
+from baseload.wire.gemini import count, embed
 from baseload.wire.raw import NULL
 from baseload.wire.refusals import ConversationNotKept, StateNotKept, StateUnsupported
 from baseload.wire.responses.pin import unpin
@@ -57,8 +58,12 @@ _READERS: dict[str, tuple[tuple[str, ...], Reader]] = {
     "responses": (responses.GUARDED, lambda members, route: responses.read_ask(members)),
     "messages": (messages.GUARDED, lambda members, route: messages.read_ask(members, counting=route.counts)),
     "gemini": (gemini.GUARDED, lambda members, route: gemini.read_ask(members, route.model, route.stream)),
-    "gemini_embed": (gemini.GUARDED, lambda members, route: gemini.read_embed(members, route.model)),
+    "gemini_embed": (embed.GUARDED, lambda members, route: embed.read_ask(members, route.model, batch=route.batch)),
 }
+_GEMINI_COUNT: tuple[tuple[str, ...], Reader] = (
+    count.GUARDED,
+    lambda members, route: count.read_ask(members, route.model),
+)
 
 
 def read_asked(route: Route, head: Head, key: Key, body: bytes, secret: bytes) -> Asked:
@@ -71,7 +76,7 @@ def read_asked(route: Route, head: Head, key: Key, body: bytes, secret: bytes) -
     if medium is not None:
         opened = medium.open(body, head.content_type.decode("latin-1"))
         return Asked(route, head, key, medium.read_ask(opened), opened, body, None)
-    guarded, read = _READERS[endpoint]
+    guarded, read = _READERS[endpoint] if not route.counts or endpoint != "gemini" else _GEMINI_COUNT
     members = open_body(body, guarded)
     ask = read(members, route)
     pinned = _state(ask, members, key, secret) if endpoint == "responses" else None

@@ -18,8 +18,9 @@ from baseload.gateway.head import value_of
 from baseload.gateway.http_text import date_line
 from baseload.gateway.passage import anthropic_headers
 from baseload.providers.faults import Fault, classify, client_view
-from baseload.wire import gemini, messages, responses
+from baseload.wire import messages, responses
 from baseload.wire.estimate import tokens_of
+from baseload.wire.gemini import count
 from baseload.wire.protocols import CLIENTS
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
 _JSON = b"content-type: application/json\r\n"
 
 _ANSWERS: dict[str, Callable[[int], bytes]] = {
-    "messages": lambda count: b'{"input_tokens":%d}' % count,
-    "responses": lambda count: b'{"object":"response.input_tokens","input_tokens":%d}' % count,
-    "gemini": lambda count: b'{"totalTokens":%d}' % count,
+    "messages": lambda tokens: b'{"input_tokens":%d}' % tokens,
+    "responses": lambda tokens: b'{"object":"response.input_tokens","input_tokens":%d}' % tokens,
+    "gemini": count.reply,
 }
 
 
@@ -52,10 +53,10 @@ class Counting:
 
     def _estimate(self, connection: Downstream, asked: Asked, offer: Offer) -> None:
         protocol = asked.route.endpoint
-        members = gemini.counted(asked.members) if protocol == "gemini" else asked.members
-        count = tokens_of(CLIENTS[protocol].request_in(members), offer.bytes_per_token)
+        read = count.read if protocol == "gemini" else CLIENTS[protocol].request_in
+        tokens = tokens_of(read(asked.members), offer.bytes_per_token)
         head = _JSON + b"x-baseload-count: estimated\r\n" + date_line(self._gw.clock_ns())
-        connection.reply(200, head, _ANSWERS[protocol](count))
+        connection.reply(200, head, _ANSWERS[protocol](tokens))
 
     def _ask(self, connection: Downstream, asked: Asked, offer: Offer, way: Door) -> None:
         gw, protocol, model = self._gw, asked.route.endpoint, offer.upstream_model
@@ -66,7 +67,7 @@ class Counting:
             previous = asked.pinned.native if asked.pinned is not None else None
             body = responses.patch(asked.members, asked.ask, model, origin, previous)
         else:
-            body = gemini.patch_count(asked.members, model)
+            body = count.patch(asked.members, asked.ask, model, origin)
         headers = anthropic_headers(asked.head) if protocol == "messages" else None
 
         def ready() -> None:

@@ -10,16 +10,18 @@ client that did not ask for SSE gets a JSON array.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from baseload.gateway.asked import Asked
 from baseload.gateway.routing import GENERATION
-from baseload.gateway.shapers import Arrayed, Shaper, Stored
+from baseload.gateway.shapers import Arrayed, Embedded, Shaper, Stored
 from baseload.wire import gemini, media, messages, responses
-from baseload.wire.canon.carry import View
+from baseload.wire.canon.carry import Target, View
 from baseload.wire.chat import patch_request
+from baseload.wire.gemini import embed
 from baseload.wire.translation import Translation
 
 if TYPE_CHECKING:
@@ -74,8 +76,8 @@ def _forward(asked: Asked, offer: Offer, door: str, secret: bytes) -> Passage:
             passage.shaper = Arrayed()
         return passage
     if door == "gemini_embed":
-        passage = Passage(door, gemini.patch_embed(members, model, asked.route.batch))
-        return passage
+        way = "gemini_embed_batch" if asked.route.batch else door
+        return Passage(way, embed.patch(members, model))
     passage = Passage(door, media.ENDPOINTS[door].patch(members, ask, model))
     passage.content_type = asked.head.content_type.decode("latin-1") if door == "transcriptions" else ""
     return passage
@@ -83,9 +85,7 @@ def _forward(asked: Asked, offer: Offer, door: str, secret: bytes) -> Passage:
 
 def _translate(asked: Asked, offer: Offer, door: str, call_id: str, at_ns: int, thoughts: ThoughtStore) -> Passage:
     ask, route = asked.ask, asked.route
-    target = offer.ways[door].target
-    if lossless(asked.head):
-        target = msgspec.structs.replace(target, lossless=True)
+    target = _target(asked, offer, door)
     view = View(
         model=ask.model, id=call_id, created_s=at_ns // 1_000_000_000, origin=target.origin,
         wants_usage=ask.wants_usage, array=route.array,
@@ -96,6 +96,31 @@ def _translate(asked: Asked, offer: Offer, door: str, call_id: str, at_ns: int, 
     passage = Passage(door, written.body, translation)
     passage.dropped = written.dropped
     return passage
+
+
+def _embed(asked: Asked, offer: Offer, door: str) -> Passage:
+    """Embeddings are translated between OpenAI's form and Gemini's."""
+    vendor = offer.vendor.name
+    if door == "embeddings":
+        target, batch = _target(asked, offer, door), asked.route.batch
+        written = embed.to_openai(asked.members, target, batch=batch)
+        shaper = Embedded("openai-embeddings", vendor, partial(embed.reply_from_openai, batch=batch))
+        way = door
+    else:
+        target = _target(asked, offer, "gemini_embed_batch")
+        as_base64 = embed.wants_base64(asked.members)
+        written = embed.from_openai(asked.members, target)
+        write = partial(embed.reply_to_openai, model=asked.ask.model, as_base64=as_base64)
+        shaper = Embedded("gemini", vendor, write)
+        way = "gemini_embed_batch"
+    passage = Passage(way, written.body, shaper)
+    passage.dropped = written.dropped
+    return passage
+
+
+def _target(asked: Asked, offer: Offer, way: str) -> Target:
+    target = offer.ways[way].target
+    return msgspec.structs.replace(target, lossless=True) if lossless(asked.head) else target
 
 
 _ANTHROPIC = re.compile(rb"\r\n(anthropic-[a-z0-9-]{1,60}):[ \t]*([^\r\n]*)", re.IGNORECASE)

@@ -5,12 +5,16 @@ In:     whole frames, or a whole reply, in the client's own protocol. Out: the s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from baseload.errors import ProviderFault, Refusal
+from baseload.wire.chat import read_reply
 from baseload.wire.envelope import error_body, stream_error
+from baseload.wire.gemini import embed
 from baseload.wire.gemini.array import ArrayOut
 from baseload.wire.responses.pin import Pinner
+from baseload.wire.usage import normalise
 
 
 class Shaper(Protocol):
@@ -65,3 +69,28 @@ class Arrayed:
 
     def fail(self, refusal: Refusal, call_id: str) -> bytes:
         return self._out.element(error_body("gemini", refusal, call_id)) + self._out.end()
+
+
+class Embedded:
+    """Embeddings in the client's form. They are never streamed."""
+
+    def __init__(self, usage: str, vendor: str, write: Callable[..., bytes]) -> None:
+        self._usage = usage
+        self._vendor = vendor
+        self._write = write
+
+    def whole(self, body: bytes) -> bytes:
+        raw = embed.usage_in(body) if self._usage == "gemini" else read_reply("embeddings", body).usage
+        meters = normalise(self._usage, self._vendor, raw, endpoint="embeddings").meters if raw else None
+        return self._write(body, meters=meters)
+
+    def frames(self, data: bytes) -> bytes:
+        raise ProviderFault("garbage", "embeddings came as a stream", sent=True)
+
+    whole_as_stream = frames
+
+    def end(self) -> bytes:
+        return b""
+
+    def fail(self, refusal: Refusal, call_id: str) -> bytes:
+        return b""

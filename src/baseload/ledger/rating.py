@@ -38,7 +38,7 @@ OUTCOME_CHARGED = {
     "lost": True,  # recovery counts only what the journal proves was delivered
     "upstream_error": False,  # the client got an error; a provider that bills its own failure bills us
 }
-NO_OUTPUT_ENDPOINTS = ("embeddings",)  # their output has no provenance, there is none
+NO_OUTPUT_ENDPOINTS = ("embeddings", "gemini_embed")  # their output has no provenance, there is none
 
 
 class Rating(NamedTuple):

@@ -123,6 +123,7 @@ DOORS: dict[str, DoorKind] = {
     "messages": DoorKind(usage="anthropic-messages", meter=messages.StreamMeter, facts=messages.read_reply),
     "gemini": DoorKind(usage="gemini", meter=gemini.StreamMeter, facts=gemini.read_reply),
     "gemini_embed": DoorKind(usage="gemini", meter=gemini.StreamMeter, facts=gemini.read_reply, generates=False),
+    "gemini_embed_batch": DoorKind(usage="gemini", meter=gemini.StreamMeter, facts=gemini.read_reply, generates=False),
     "converse": DoorKind(
         usage="bedrock-converse", meter=converse.StreamMeter, facts=converse.read_reply, stream_type=AWS
     ),
