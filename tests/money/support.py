@@ -36,6 +36,14 @@ def all_shipped() -> list[PriceRow]:
     return [row for vendor in VENDORS for row in shipped(vendor)]
 
 
+PER = {"images": 1000, "search_units": 1000, "characters": 1_000_000, "audio_ms": 60 * 60 * 1000}
+
+
+def per(meter: str) -> int:
+    """Counts that a rate is for."""
+    return PER.get(meter, 1000 if meter.endswith("_call") else 1_000_000)
+
+
 class NoPrice(Exception):
     pass
 
@@ -87,7 +95,7 @@ def oracle(row: PriceRow, meters: dict[str, int], select: dict[str, Any], at_ns:
         now |= {meter: Fraction(text) for meter, text in rule.set.items()}
         for meter, factor in rule.multiply.items():
             for name in list(now):
-                is_token = not name.endswith("_call") and name != "storage"
+                is_token = not name.endswith("_call") and name != "storage" and name not in PER
                 if name == meter or (meter == "tokens" and is_token):
                     now[name] *= Fraction(factor)
         for meter, factor in rule.ratio.items():
@@ -106,7 +114,7 @@ def oracle(row: PriceRow, meters: dict[str, int], select: dict[str, Any], at_ns:
                 name = "output"
         if name not in now:
             raise NoPrice(meter)
-        total += Fraction(count) * now[name] * 10**9 / (1000 if name.endswith("_call") else 1_000_000)
+        total += Fraction(count) * now[name] * 10**9 / per(name)
     return total
 
 

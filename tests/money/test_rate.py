@@ -12,13 +12,13 @@ import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.money.support import NoPrice, all_shipped, instant_ns, oracle, shipped
+from tests.money.support import NoPrice, all_shipped, instant_ns, oracle, per, shipped
 
 import baseload.money
 from baseload.errors import Defect
 from baseload.money.book import load_book, rows_in_force
-from baseload.money.price import METERS, PROMPT_METERS, PriceRow, Rule, When
-from baseload.money.rate import Unpriced, hold_rates, rate, rate_nano
+from baseload.money.price import METERS, PROMPT_METERS, UNIT_METERS, PriceRow, Rule, When
+from baseload.money.rate import Unpriced, hold_rates, hold_units, rate, rate_nano
 
 ROWS = all_shipped()
 NOW = instant_ns("2026-11-20T03:00:00Z")
@@ -76,7 +76,7 @@ def test_every_rating_equals_the_slow_one(data: st.DataObject):
     assert sum((line.nano for line in rated.lines), Fraction(0)) == wanted
     for meter, units, text, nano in rated.lines:
         assert units == usage[meter]
-        assert nano == Fraction(text) * units * 10**9 / (1000 if meter.endswith("_call") else 10**6)
+        assert nano == Fraction(text) * units * 10**9 / per(meter)
 
 
 DECIMALS = st.decimals(0, 1000, places=6).map(lambda number: f"{number:f}")
@@ -304,6 +304,90 @@ def test_hold_rates_in_figures():
     assert hold_rates(one("openai", "text-embedding-3-small"), NOW, 10) == (20_000_000, 0)
     with pytest.raises(Unpriced):
         hold_rates(one("openai", "gpt-5-nano"), NOW, 10, select={"tier": "priority"})
+
+
+# --- own units
+
+
+def units_row(**rate: str) -> PriceRow:
+    return PriceRow(book="cost:x", vendor="x", model="m", currency="USD", rate=rate)
+
+
+@pytest.mark.parametrize(
+    ("meter", "price", "count", "amount"),
+    [
+        ("images", "40", 3, "0.12"),  # four cents a picture
+        ("search_units", "2", 1, "0.002"),
+        ("characters", "15", 4096, "0.06144"),
+        ("audio_ms", "0.36", 60_000, "0.006"),  # 0.006 a minute
+        ("audio_ms", "0.36", 1, "0.0000001"),
+        ("audio_ms", "0.04", 3_600_000, "0.04"),
+        ("audio_ms", "0", 5, "0"),
+    ],
+)
+def test_own_units_in_figures(meter, price, count, amount):
+    rated = rate(units_row(**{meter: price}), {meter: count}, {}, NOW)
+    assert rated.nano == rated.exact == Fraction(amount) * 10**9
+    assert [(line.meter, line.units) for line in rated.lines] == [(meter, count)]
+
+
+def test_a_price_by_the_minute_or_second_is_exact_by_the_hour():
+    """0.006 a minute and 0.0001 a second, for every length: what was quoted, rounded once."""
+    minute, second = units_row(audio_ms="0.36"), units_row(audio_ms="0.36", input="0.333")
+    for ms in (1, 7, 999, 59_999, 60_001, 3_599_999):
+        exact = Fraction("0.006") * 10**9 * ms / 60_000
+        assert rate(minute, {"audio_ms": ms}, {}, NOW).exact == exact
+        assert rate_nano(minute, {"audio_ms": ms}, {}, NOW) == round(exact)
+        mixed = exact + Fraction("0.333") * 1000 * 5
+        assert rate(second, {"audio_ms": ms, "input": 5}, {}, NOW).exact == mixed
+        assert rate_nano(second, {"audio_ms": ms, "input": 5}, {}, NOW) == round(mixed)
+
+
+def test_a_third_of_a_nano_is_rounded_half_even():
+    row = units_row(audio_ms="0.0018")  # half a nano a millisecond
+    assert [rate_nano(row, {"audio_ms": ms}, {}, NOW) for ms in (1, 2, 3, 5)] == [0, 1, 2, 2]
+
+
+@pytest.mark.parametrize("meter", UNIT_METERS)
+def test_own_units_without_a_price_are_refused_by_name(meter):
+    for row in (units_row(input="1", output="1"), units_row(web_search_call="1")):
+        with pytest.raises(Unpriced) as caught:
+            rate_nano(row, {meter: 1}, {}, NOW)
+        assert caught.value.what == meter
+
+
+def test_token_rules_leave_own_units_alone():
+    rule = Rule(when=When(batch=True), multiply={"tokens": "0.5"})
+    row = PriceRow(book="cost:x", model="m", currency="USD", rate={"input": "1", "images": "40"}, rules=(rule,))
+    assert rate_nano(row, {"images": 1, "input": 1000}, {"batch": True}, NOW) == 40_000_000 + 500_000
+    half = Rule(when=When(batch=True), multiply={"images": "0.5"})
+    row = PriceRow(book="cost:x", model="m", currency="USD", rate={"images": "40"}, rules=(half,))
+    assert rate_nano(row, {"images": 1}, {"batch": True}, NOW) == 20_000_000
+
+
+def test_what_own_units_are_held_for():
+    assert hold_units(units_row(images="40"), NOW, {"images": 3}) == 120_000_000
+    assert hold_units(units_row(audio_ms="0.36"), NOW, {"audio_ms": 1}) == 100
+    assert hold_units(units_row(audio_ms="0.0001"), NOW, {"audio_ms": 1}) == 1  # rounded up
+    tokens = units_row(input="5", output_image="40")
+    assert hold_units(tokens, NOW, {"images": 3}) == 0  # it is billed by tokens
+    assert hold_rates(tokens, NOW, 10) == (5_000_000_000, 40_000_000_000)
+    with pytest.raises(Unpriced) as caught:
+        hold_units(units_row(characters="15"), NOW, {"images": 3})
+    assert caught.value.what == "images"
+    dear = Rule(when=When(thinking=True), multiply={"images": "2"})
+    row = PriceRow(book="cost:x", model="m", currency="USD", rate={"images": "40"}, rules=(dear,))
+    assert hold_units(row, NOW, {"images": 1}) == 80_000_000
+    assert hold_units(row, NOW, {"images": 1}, select={"thinking": False}) == 40_000_000
+
+
+@given(st.data())
+def test_a_hold_of_units_covers_what_settlement_asks(data: st.DataObject):
+    rates = data.draw(st.dictionaries(st.sampled_from(UNIT_METERS), DECIMALS, min_size=1))
+    units = data.draw(st.dictionaries(st.sampled_from(sorted(rates)), st.integers(0, 10**7), min_size=1))
+    row = PriceRow(book="cost:x", vendor="x", model="m", currency="USD", rate=rates)
+    asked = rate_nano(row, units, {}, NOW)
+    assert asked <= hold_units(row, NOW, units) <= asked + 1
 
 
 def test_money_knows_no_float():

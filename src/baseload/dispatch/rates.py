@@ -11,10 +11,11 @@ for the rest of its minute and its band.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
 
 from baseload.errors import Refusal
 from baseload.money.price import PriceRow
-from baseload.money.rate import hold_rates
+from baseload.money.rate import hold_rates, hold_units
 
 MINUTE_NS = 60_000_000_000
 Pair = tuple[int, int]
@@ -52,6 +53,13 @@ class RowRates:
             self._minute, self._band = minute, band
             self._found = self._look(at_ns, input_tokens)
         return self._found
+
+    def units(self, at_ns: int, units: Mapping[str, int], input_tokens: int = 0) -> int | None:
+        """What own units (images, characters, ...) may cost, in nano-units; None where the row prices no such call."""
+        try:
+            return hold_units(self.row, at_ns, units, input_tokens=input_tokens)
+        except Refusal:
+            return None
 
     def _look(self, at_ns: int, input_tokens: int) -> Pair | None:
         try:

@@ -144,7 +144,7 @@ def usage_meter(meter: str) -> str:
         return "tools"
     if meter.startswith("cache_read"):
         return "cache_read"
-    if meter.endswith(("_audio", "_image", "_video")):
+    if meter.endswith(("_audio", "_image", "_video")) or meter in ("images", "characters", "audio_ms"):
         return "media"
     return "tools"
 

@@ -41,7 +41,8 @@ Chosen = tuple[str, str, bool, str, bool]  # tier, speed, batch, geo, thinking; 
 PROMPT = frozenset(PROMPT_METERS)
 OUTPUT = frozenset(OUTPUT_METERS)
 _TOKENS = frozenset(TOKEN_METERS)
-_CALLS = frozenset(CALL_METERS)
+_THOUSANDS = frozenset((*CALL_METERS, "images", "search_units"))
+_SOUND = "audio_ms"
 NEUTRAL: Chosen = ("default", "", False, "", False)
 _SELECTS_MAX = 256
 
@@ -68,12 +69,16 @@ class Table:
                 rates[meter] = rates[other]
         self.rates = rates
         # Nano-units for one count: a token is rate x 1e9 / 1e6, a call rate x 1e9 / 1e3.
-        shift = {meter: (6 if meter in _CALLS else 3) - places for meter, (_, places) in rates.items()}
+        shift = {meter: (6 if meter in _THOUSANDS else 3) - places for meter, (_, places) in rates.items()}
         common = max(0, -min(shift.values(), default=0))
         self.den: int = 10**common
         self.by_meter: dict[str, int] = {
             meter: digits * 10 ** (shift[meter] + common) for meter, (digits, _) in rates.items()
         }
+        if _SOUND in rates:  # a millisecond is rate x 1e9 / 3.6e6, which is 10 / 36 of a token's
+            self.den *= 36
+            for meter in self.by_meter:
+                self.by_meter[meter] *= 10 if meter == _SOUND else 36
         for meter in INFORMATIONAL:
             self.by_meter[meter] = 0  # counted inside another meter
 
@@ -127,7 +132,7 @@ class Compiled:
                 try:
                     total += count * by_meter[meter]
                 except KeyError:
-                    raise self._no_rate(meter, count) from None
+                    raise self.no_rate(meter, count) from None
             elif count:
                 raise Defect(f"Meter {meter} is {count}; a count is never negative.")
         den = table.den
@@ -265,7 +270,7 @@ class Compiled:
 
     # --- refusals
 
-    def _no_rate(self, meter: str, count: int) -> Unpriced:
+    def no_rate(self, meter: str, count: int) -> Unpriced:
         row = self.row
         if meter not in METERS:
             return Unpriced(

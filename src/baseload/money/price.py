@@ -4,8 +4,9 @@ In:     nothing; rows are made by `book.py` and travel as JSON (database) and ms
 Out:    `PriceRow` with its rules, windows and holiday dates resolved into it: nothing is looked up elsewhere, ever.
 Knows the names of meters and selectors; computes nothing (that is `rate.py`).
 
-Units: token meters are priced per 1,000,000 tokens, `*_call` meters per 1,000 calls, `storage` per 1,000,000 tokens and
-hour; always decimal strings in the row's currency.
+Units: token meters are priced per 1,000,000 tokens, `*_call` meters, `images` and `search_units` per 1,000,
+`characters` per 1,000,000, `audio_ms` per hour of sound, `storage` per 1,000,000 tokens and hour; always decimal
+strings in the row's currency.
 """
 
 from __future__ import annotations
@@ -29,9 +30,15 @@ PROMPT_METERS = (
 )
 OUTPUT_METERS = ("output", "output_audio", "output_image")  # output includes reasoning
 TOKEN_METERS = PROMPT_METERS + OUTPUT_METERS
-CALL_METERS = ("web_search_call", "file_search_call", "maps_call")
+CALL_METERS = ("web_search_call", "file_search_call", "maps_call", "web_fetch_call")
 STORAGE_METERS = ("storage",)  # count = tokens x hours
-METERS = TOKEN_METERS + CALL_METERS + STORAGE_METERS
+UNIT_METERS = (
+    "images",  # made
+    "search_units",  # of a rerank: a query with up to 100 documents
+    "characters",  # spoken
+    "audio_ms",  # milliseconds heard; prices by the minute or second are exact by the hour, not the reverse
+)
+METERS = TOKEN_METERS + CALL_METERS + STORAGE_METERS + UNIT_METERS
 
 # Counts that a reading may carry and that are already inside another meter: no price, no refusal.
 INFORMATIONAL = ("reasoning", "tool_prompt")

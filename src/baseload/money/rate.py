@@ -18,7 +18,7 @@ from baseload.money.price import PriceRow
 if TYPE_CHECKING:
     from fractions import Fraction
 
-__all__ = ["Line", "Rated", "Unpriced", "hold_rates", "margin", "rate", "rate_nano"]
+__all__ = ["Line", "Rated", "Unpriced", "hold_rates", "hold_units", "margin", "rate", "rate_nano"]
 
 # Text writes that vendors make without being asked to; longer lifetimes are billed only when the request says so.
 _HOLD_INPUT = ("input", "cache_write_5m", "cache_write_30m")
@@ -29,8 +29,8 @@ class Line(NamedTuple):
     """One meter of a rating."""
 
     meter: str
-    units: int  # tokens, calls, or tokens x hours
-    rate: str  # decimal string after all rules; per 1,000,000 tokens, or per 1,000 calls for *_call meters
+    units: int  # tokens, calls, own units, or tokens x hours
+    rate: str  # decimal string after all rules, in the unit of `price.py`
     nano: Fraction  # exact
 
 
@@ -82,21 +82,45 @@ def hold_rates(
     is known to use (`cache_write_1h`, `input_audio`, `output_audio`). Raises Unpriced, so that it is refused before the
     call.
     """
+    tables = _possible(_compiled(row), at_ns, input_tokens, select or {})
+    extra = tuple(extra)
+    names_in = [*_HOLD_INPUT, *(meter for meter in extra if meter in PROMPT)]
+    # a model that only makes sound or images has no rate for text
+    names_out = ["output", *(meter for meter in (extra if "output" in row.rate else OUTPUT) if meter in OUTPUT)]
+    return _dearest(tables, names_in), _dearest(tables, names_out)
+
+
+def hold_units(
+    row: PriceRow, at_ns: int, units: Mapping[str, int], *, input_tokens: int = 0, select: Select | None = None
+) -> int:
+    """What own units (UNIT_METERS) may cost: nano-units, rounded up, at the dearest that settlement can apply.
+
+    A unit without a rate adds nothing where the row prices tokens: then the call is billed by tokens (`hold_rates`). A
+    row that prices neither raises Unpriced, so that the call is refused before it costs anything.
+    """
     entry = _compiled(row)
-    entry.find({}, select or {}, at_ns)  # in force, and every selector priced
+    best = 0
+    for table in _possible(entry, at_ns, input_tokens, select or {}):
+        priced = {meter: count for meter, count in units.items() if meter in table.rates}
+        if not priced and not ("input" in table.rates or "output" in table.rates):
+            for meter, count in units.items():
+                raise entry.no_rate(meter, count)
+        best = max(best, -(-sum(count * table.by_meter[meter] for meter, count in priced.items()) // table.den))
+    return best
+
+
+def _possible(entry: Compiled, at_ns: int, input_tokens: int, select: Select) -> list[Table]:
+    """The tables that a call of this input may end in: every output band, and both moods unless one is told."""
+    entry.find({}, select, at_ns)  # in force, and every selector priced
     chosen = entry.choose(select) if select else NEUTRAL
     moods = [chosen]
-    if entry.thinks() and "thinking" not in (select or {}):
+    if entry.thinks() and "thinking" not in select:
         moods = [(*chosen[:4], False), (*chosen[:4], True)]
-    tables = [
+    return [
         entry.table(entry.band(input_tokens), out_band, entry.moment(at_ns), mood)
         for out_band in range(entry.output_bands())
         for mood in moods
     ]
-    extra = tuple(extra)
-    names_in = [*_HOLD_INPUT, *(meter for meter in extra if meter in PROMPT)]
-    names_out = ["output", *(meter for meter in extra if meter in OUTPUT)]
-    return _dearest(tables, names_in), _dearest(tables, names_out)
 
 
 def _dearest(tables: list[Table], meters: list[str]) -> int:

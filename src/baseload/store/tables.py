@@ -434,8 +434,9 @@ usage_hours = Table(
 """What was used and what it cost, added up by the hour; settlement keeps it in the same transaction as the readings.
 
 calls: first attempts; attempts: all; not_reported: one side at least was counted, estimated or missing. Meters are
-those prices name, added up: cache_write of all lifetimes, media = audio, image and video of either direction, tools =
-calls of tools; reasoning is inside output.
+those prices name, added up: cache_write of all lifetimes, media = audio, image and video of either direction (of models
+that are priced by images, characters or sound: those), tools = calls of tools and search units; reasoning is inside
+output.
 """
 
 
