@@ -47,6 +47,7 @@ NO_FAILURES = ("", "filtered", "too_long")  # finish reasons of these classes ar
 NANO_MAX = 2**53  # nine million units of money: beyond any call, and what every store and JSON reader keeps exact
 TRAIL_S = 1.0  # how long after [DONE] a provider may take to end its reply and so keep its connection
 HOLD_S = 3600  # a hold that nobody settled releases itself
+MEDIA_TOKENS_MAX = 100_000  # input tokens held for a call with media that is billed by tokens
 DROPPED_MAX = 2000  # characters of x-baseload-dropped
 _BEATS = {"messages": b'event: ping\ndata: {"type": "ping"}\n\n'}
 
@@ -123,7 +124,9 @@ class Call:
         rates = (charge or cost).at(self.accepted_ns, input_tokens)
         if rates is None:  # the row prices no input of this length: settlement could not bill it either
             raise refusals.Unpriced(ask.model, f"{input_tokens} input tokens are beyond its price row")
-        if not self.kind.generates:
+        if ask.units:
+            nano = self._units_nano(charge or cost, rates, input_tokens)
+        elif not self.kind.generates:
             nano = rates[0] * input_tokens // MILLION + 1
         else:
             limit = offer.output_bound
@@ -136,6 +139,16 @@ class Call:
             say = f"This call could cost {nano // 10**9} {(charge or cost).currency}; no call may cost so much."
             raise Refusal(say, "Lower max_tokens or n.", code="call_too_large", status=400, param="max_tokens")
         return nano
+
+    def _units_nano(self, price: RowRates, rates: tuple[int, int], input_tokens: int) -> int:
+        """Images, characters, sound: by their own units where the row prices those, else by tokens."""
+        units = price.units(self.accepted_ns, dict(self.ask.units), input_tokens)
+        if units is None:
+            raise refusals.Unpriced(self.ask.model, f"{', '.join(name for name, _ in self.ask.units)}")
+        if units:
+            return units
+        tokens = min(input_tokens, MEDIA_TOKENS_MAX)  # a recording's bytes are no text
+        return (rates[0] * tokens + rates[1] * self.offer.output_bound * self.ask.n) // MILLION + 1
 
     def _ask_connection(self) -> None:
         if self.settled:  # the client has left meanwhile

@@ -136,6 +136,17 @@ class Offer:
         numerator, denominator = self._fx
         return pair[0] * numerator // denominator, pair[1] * numerator // denominator
 
+    def expected_units(self, at_ns: int, units: dict[str, int], input_tokens: int) -> int | None:
+        """Nano-units of the comparison currency for own units (images, ...), or for the input where it is priced so."""
+        price = self.price_at(at_ns)
+        nano = price.units(at_ns, units, input_tokens) if price is not None else None
+        if price is None or nano is None:
+            return None
+        if not nano:
+            pair = price.at(at_ns, input_tokens)
+            nano = pair[0] * input_tokens // MILLION if pair is not None else 0
+        return nano * self._fx[0] // self._fx[1]
+
 
 class Tariff:
     """What an account pays: own price rows for a model, or cost plus margin."""

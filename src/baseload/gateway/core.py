@@ -194,7 +194,9 @@ class Gateway:
             raise refusals.ModelNotAllowed(model)
         input_tokens = int(asked.size / offers[0].bytes_per_token) + 1
         output_tokens = ask.max_output or OUTPUT_GUESS
-        if ask.n > 1 or asked.pinned is not None:
+        if ask.units:
+            offer = self._cheapest_by_units(asked, offers, at_ns, input_tokens)
+        elif ask.n > 1 or asked.pinned is not None:
             able = self._able(asked, offers)
             offer = merit.pick(able, endpoint, at_ns, input_tokens, output_tokens)
         else:
@@ -205,6 +207,16 @@ class Gateway:
         cost = offer.price_at(at_ns)
         assert cost is not None
         return offer, cost, key.tariff.price_at(model, at_ns)
+
+    def _cheapest_by_units(self, asked: Asked, offers: list[Offer], at_ns: int, input_tokens: int) -> Offer | None:
+        """For what is priced by images, characters or time. An offer priced by tokens is compared by its input."""
+        units = dict(asked.ask.units)
+        best: tuple[int, int, Offer] | None = None
+        for offer in offers:
+            cost = offer.expected_units(at_ns, units, input_tokens) if not offer.why_not(asked.route.endpoint) else None
+            if cost is not None and (best is None or (cost, offer.id) < best[:2]):
+                best = (cost, offer.id, offer)
+        return best[2] if best is not None else None
 
     def _able(self, asked: Asked, offers: list[Offer]) -> list[Offer]:
         """The offers that can serve so many choices, and that hold the state which the request goes on from."""
