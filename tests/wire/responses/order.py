@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from openai import omit
 from openai._models import construct_type
 from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types.responses import Response, ResponseStreamEvent
@@ -66,7 +67,7 @@ class _Checker:
         assert self.part is None and self.settled, "an item is done before its parts are"
         whole = event["item"]
         for name in ("id", "type", "call_id", "name", "arguments", "input", "content", "summary", "role"):
-            if name in item and not (name == "arguments" and not item[name]):
+            if name in item:
                 assert whole[name] == item[name], f"{name} of the whole item is not what was streamed"
         self.items.append(whole)
         self.item = None
@@ -140,7 +141,7 @@ class _Checker:
 
     def function_call_arguments_done(self, event: dict[str, Any]) -> None:
         item = self._here(event, "function_call")
-        assert event["arguments"] == (item["arguments"] or "{}")
+        assert event["arguments"] == item["arguments"]
         self.settled = True
 
     def custom_tool_call_input_delta(self, event: dict[str, Any]) -> None:
@@ -180,7 +181,7 @@ def check(stream: bytes, ended: bool = True) -> dict[str, Any] | None:
 
 def accumulate(stream: bytes) -> Any:
     """The response that OpenAI's library has after these bytes: the parsed one, or its snapshot."""
-    state: ResponseStreamState[None] = ResponseStreamState(input_tools=[], text_format=None)  # type: ignore[arg-type]
+    state: ResponseStreamState[None] = ResponseStreamState(input_tools=[], text_format=omit)
     snapshot = None
     for event in events_of(stream):
         typed: Any = construct_type(type_=ResponseStreamEvent, value=event)

@@ -278,8 +278,8 @@ class StreamOut:
         block = self._block
         if event.choice or block is None:
             return
-        self._block = None
         _CLOSERS[block.kind](self, block, "".join(block.pieces))
+        self._block = None
 
     def _close_text(self, block: _Block, text: str) -> None:
         annotations: list[Any] = []
@@ -321,7 +321,9 @@ class StreamOut:
             self._emit("response.custom_tool_call_input.done", **block.place, input=text)
             self._item_done(answer.custom_call(item_id, safe(opened.id), opened.name, text))
             return
-        text = text if text.strip() else "{}"  # protocols.md, pitfall 4
+        if not text.strip():  # protocols.md, pitfall 4
+            self._delta(Delta(block=0, text="{}"))
+            text += "{}"
         self._emit("response.function_call_arguments.done", **block.place, arguments=text, name=opened.name)
         self._item_done(answer.call(item_id, safe(opened.id), opened.name, text))
 
