@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -518,6 +519,6 @@ def test_fuzz_every_conversation_is_legal_or_refused(turns: list[Turn], protocol
         return
     found = legal(written.body)
     roles = [message["role"] for message in found["messages"]]
-    assert all(one != other for one, other in zip(roles, roles[1:], strict=False)), "in turn"
+    assert all(one != other for one, other in pairwise(roles)), "in turn"
     texts = [block["text"] for message in found["messages"] for block in message["content"] if "text" in block]
     assert all(texts)
