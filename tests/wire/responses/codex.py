@@ -42,19 +42,36 @@ TOOLS: list[dict[str, Any]] = [
     },
 ]
 INPUT: list[dict[str, Any]] = [
-    {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "<permissions>all</permissions>"}]},
+    {
+        "type": "message",
+        "role": "developer",
+        "content": [{"type": "input_text", "text": "<permissions>all</permissions>"}],
+    },
     {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Fix the t\u00e9st \U0001f600"}]},
-    {"type": "reasoning", "summary": [{"type": "summary_text", "text": "**Looking**"}], "content": None,
-     "encrypted_content": "gAAAAAB" + "x" * 3000},
-    {"type": "function_call", "name": "mcp__server_1__do", "arguments": '{"zeta":"a/b","n":9007199254740993}',
-     "call_id": "call_1"},
-    {"type": "custom_tool_call", "status": "completed", "call_id": "call_2", "name": "apply_patch",
-     "input": "*** Begin Patch\n+x\n*** End Patch"},
+    {
+        "type": "reasoning",
+        "summary": [{"type": "summary_text", "text": "**Looking**"}],
+        "content": None,
+        "encrypted_content": "gAAAAAB" + "x" * 3000,
+    },
+    {
+        "type": "function_call",
+        "name": "mcp__server_1__do",
+        "arguments": '{"zeta":"a/b","n":9007199254740993}',
+        "call_id": "call_1",
+    },
+    {
+        "type": "custom_tool_call",
+        "status": "completed",
+        "call_id": "call_2",
+        "name": "apply_patch",
+        "input": "*** Begin Patch\n+x\n*** End Patch",
+    },
     {"type": "function_call_output", "call_id": "call_1", "output": "exit 0\n" + "line\n" * 100},
     {"type": "custom_tool_call_output", "call_id": "call_2", "output": "ok"},
     {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Done so far."}]},
     {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Go on"}]},
-]  # fmt: skip
+]
 BODY: dict[str, Any] = {
     "model": "gpt-5.6-codex",
     "instructions": INSTRUCTIONS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -94,15 +95,27 @@ def test_parallel_tool_calls_survive():
     found = turns(
         {"role": "user", "content": "go"},
         {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "ok", "annotations": []}]},
-        {"type": "function_call", "id": "fc_9", "call_id": "a", "name": "f", "arguments": '{"b":9007199254740993,"a":1}'},
+        {
+            "type": "function_call",
+            "id": "fc_9",
+            "call_id": "a",
+            "name": "f",
+            "arguments": '{"b":9007199254740993,"a":1}',
+        },
         {"type": "function_call", "call_id": "b", "name": "g", "arguments": ""},
         {"type": "custom_tool_call", "call_id": "c", "name": "patch", "input": "*** x"},
         {"type": "function_call_output", "call_id": "b", "output": "second"},
-        {"type": "function_call_output", "call_id": "a", "output": [
-            {"type": "input_text", "text": "first"}, {"type": "input_image", "image_url": "data:image/png;base64,iVBO"}]},
+        {
+            "type": "function_call_output",
+            "call_id": "a",
+            "output": [
+                {"type": "input_text", "text": "first"},
+                {"type": "input_image", "image_url": "data:image/png;base64,iVBO"},
+            ],
+        },
         {"type": "custom_tool_call_output", "call_id": "c", "output": "done"},
         {"role": "user", "content": "and?"},
-    )  # fmt: skip
+    )
     assert [turn.role for turn in found] == ["user", "assistant", "user", "user"]
     assert found[1].parts == [
         Text(text="ok"),
@@ -127,7 +140,8 @@ def test_pitfall_03_only_the_call_id_links_and_a_strange_one_comes_back():
         {"type": "function_call", "id": "x", "call_id": safe(strange), "name": "f", "arguments": "{}"},
         {"type": "function_call_output", "id": "y", "call_id": safe(strange), "output": ""},
     )
-    assert isinstance(first.parts[0], ToolCall) and isinstance(second.parts[0], ToolResult)
+    assert isinstance(first.parts[0], ToolCall)
+    assert isinstance(second.parts[0], ToolResult)
     assert first.parts[0].id == second.parts[0].id == strange
 
 
@@ -135,14 +149,23 @@ def test_thinking_survives_with_its_signature():
     sealed = seal("anthropic/claude", "sig+/=", text="exact\u00a0text ")
     hidden = seal("anthropic/claude", "data", text="", redacted=True)
     [turn] = turns(
-        {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "short"}], "encrypted_content": sealed},
+        {
+            "type": "reasoning",
+            "id": "rs_1",
+            "summary": [{"type": "summary_text", "text": "short"}],
+            "encrypted_content": sealed,
+        },
         {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": hidden},
-        {"type": "reasoning", "id": "rs_3", "summary": [{"type": "summary_text", "text": "a"}, {"type": "summary_text", "text": "b"}],
-         "encrypted_content": "gAAAA"},
+        {
+            "type": "reasoning",
+            "id": "rs_3",
+            "summary": [{"type": "summary_text", "text": "a"}, {"type": "summary_text", "text": "b"}],
+            "encrypted_content": "gAAAA",
+        },
         {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "raw"}]},
         {"type": "reasoning", "id": "rs_5", "summary": []},
         {"role": "assistant", "content": "so"},
-    )  # fmt: skip
+    )
     assert turn.role == "assistant"
     assert turn.parts == [
         Thinking(text="exact\u00a0text ", signature="sig+/=", origin="anthropic/claude"),
@@ -187,10 +210,16 @@ def test_what_only_responses_knows_is_kept_as_it_is():
     assert all(isinstance(part, Opaque) and part.protocol == "responses" for part in found)
     assert [json.loads(bytes(part.raw)) for part in found if isinstance(part, Opaque)] == items
     assert [part.what for part in found if isinstance(part, Opaque)] == [
-        "item_reference", "item_reference", "web_search_call", "computer_call_output", "compaction", "from_the_future",
-    ]  # fmt: skip
+        "item_reference",
+        "item_reference",
+        "web_search_call",
+        "computer_call_output",
+        "compaction",
+        "from_the_future",
+    ]
     [turn] = turns({"role": "user", "content": [{"type": "input_video", "url": "x"}]})
-    assert isinstance(turn.parts[0], Opaque) and turn.parts[0].what == "input_video"
+    assert isinstance(turn.parts[0], Opaque)
+    assert turn.parts[0].what == "input_video"
 
 
 def test_tools_and_tool_choice_survive():
@@ -257,16 +286,25 @@ def test_effort_and_summary_survive():
     assert thought is not None
     assert (thought.mode, thought.effort, thought.show, thought.summary) == ("on", "xhigh", True, "detailed")
     off = request(reasoning={"effort": "none"}).thought
-    assert off is not None and off.mode == "off"
+    assert off is not None
+    assert off.mode == "off"
     assert request(reasoning={"effort": None}).thought is None
 
 
 def test_settings_survive():
     found = request(
-        max_output_tokens=9, temperature=1, top_p=0.5, top_logprobs=3, user="old", safety_identifier="new",
-        metadata={"k": "v"}, service_tier="flex", prompt_cache_key="key", stream=True,
+        max_output_tokens=9,
+        temperature=1,
+        top_p=0.5,
+        top_logprobs=3,
+        user="old",
+        safety_identifier="new",
+        metadata={"k": "v"},
+        service_tier="flex",
+        prompt_cache_key="key",
+        stream=True,
         include=["message.output_text.logprobs", "reasoning.encrypted_content"],
-    )  # fmt: skip
+    )
     assert (found.max_output, found.temperature, found.top_p, found.stream) == (9, 1.0, 0.5, True)
     assert (found.logprobs, found.top_logprobs, found.user) == (True, 3, "new")
     assert (bytes(found.metadata), found.tier, found.cache_key) == (b'{"k": "v"}', "flex", "key")
@@ -275,23 +313,47 @@ def test_settings_survive():
 
 def test_pitfall_26_state_is_kept_aside_for_the_table():
     found = request(
-        previous_response_id="resp_1", conversation={"id": "c"}, background=True, store=True, prompt={"id": "p"},
-        truncation="auto", max_tool_calls=3, include=["web_search_call.results"], context_management=[],
-        prompt_cache_options={"ttl": "12h"}, moderation={"model": "x"},
-    )  # fmt: skip
+        previous_response_id="resp_1",
+        conversation={"id": "c"},
+        background=True,
+        store=True,
+        prompt={"id": "p"},
+        truncation="auto",
+        max_tool_calls=3,
+        include=["web_search_call.results"],
+        context_management=[],
+        prompt_cache_options={"ttl": "12h"},
+        moderation={"model": "x"},
+    )
     assert set(found.others) == {
-        "previous_response_id", "conversation", "background", "store", "prompt", "truncation", "max_tool_calls",
-        "include", "context_management", "prompt_cache_options", "moderation",
-    }  # fmt: skip
+        "previous_response_id",
+        "conversation",
+        "background",
+        "store",
+        "prompt",
+        "truncation",
+        "max_tool_calls",
+        "include",
+        "context_management",
+        "prompt_cache_options",
+        "moderation",
+    }
     assert {MEMBERS[name] for name in ("previous_response_id", "conversation", "background")} == {"state"}
     assert found.others["store"] == Raw(b"true")
 
 
 def test_what_is_so_anyway_is_no_loss():
     found = request(
-        store=False, background=False, truncation="disabled", previous_response_id=None, conversation=None,
-        stream_options={"include_obfuscation": False}, include=["reasoning.encrypted_content"], metadata={}, max_tool_calls=None,
-    )  # fmt: skip
+        store=False,
+        background=False,
+        truncation="disabled",
+        previous_response_id=None,
+        conversation=None,
+        stream_options={"include_obfuscation": False},
+        include=["reasoning.encrypted_content"],
+        metadata={},
+        max_tool_calls=None,
+    )
     assert found.others == {}
 
 
@@ -310,7 +372,8 @@ def test_codex_requests_are_read_whole():
     assert found.turns[0].parts == [Text(text=codex.INSTRUCTIONS)]
     assert set(found.others) == {"client_metadata"}
     call = found.turns[3].parts[1]
-    assert isinstance(call, ToolCall) and call.arguments == '{"zeta":"a/b","n":9007199254740993}'
+    assert isinstance(call, ToolCall)
+    assert call.arguments == '{"zeta":"a/b","n":9007199254740993}'
 
 
 @pytest.mark.parametrize(
@@ -325,7 +388,10 @@ def test_codex_requests_are_read_whole():
         ({"input": [{"role": "user", "content": [{"type": "input_file"}]}]}, "input[0].content[0]"),
         ({"input": [{"type": "function_call", "name": "f", "arguments": "{}"}]}, "input[0].call_id"),
         ({"input": [{"type": "function_call", "call_id": "a", "name": 7}]}, "input[0]"),
-        ({"input": [{"type": "function_call_output", "call_id": "a", "output": [{"type": "refusal"}]}]}, "input[0].output[0]"),
+        (
+            {"input": [{"type": "function_call_output", "call_id": "a", "output": [{"type": "refusal"}]}]},
+            "input[0].output[0]",
+        ),
         ({"input": [{"type": "reasoning", "summary": 3}]}, "input[0]"),
         ({"input": [{"type": "reasoning", "content": 3}]}, "input[0].content"),
         ({"tools": 3}, "tools"),
@@ -344,7 +410,7 @@ def test_codex_requests_are_read_whole():
         ({"parallel_tool_calls": 3}, "parallel_tool_calls"),
         ({"max_output_tokens": -1}, "max_output_tokens"),
     ],
-)  # fmt: skip
+)
 def test_what_is_broken_is_refused_by_name(members: dict[str, Any], param: str):
     with pytest.raises(Refusal) as caught:
         request(**members)
@@ -352,33 +418,54 @@ def test_what_is_broken_is_refused_by_name(members: dict[str, Any], param: str):
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 2**70) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=6),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["type", "role", "content", "text", "summary", "output", "call_id", "name", "image_url", "format"]),
-        inner | st.sampled_from(["message", "reasoning", "function_call", "function_call_output", "user", "input_image"]),
-        max_size=4,
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["type", "role", "content", "text", "summary", "output", "call_id", "name", "image_url", "format"]
+            ),
+            inner
+            | st.sampled_from(["message", "reasoning", "function_call", "function_call_output", "user", "input_image"]),
+            max_size=4,
+        )
     ),
     max_leaves=12,
-)  # fmt: skip
+)
 
 
 @settings(max_examples=300, deadline=None)
 @given(
     st.dictionaries(
-        st.sampled_from([
-            "input", "tools", "tool_choice", "text", "reasoning", "include", "metadata", "instructions", "top_logprobs",
-            "user", "stream", "temperature", "store", "prompt",
-        ]),
+        st.sampled_from(
+            [
+                "input",
+                "tools",
+                "tool_choice",
+                "text",
+                "reasoning",
+                "include",
+                "metadata",
+                "instructions",
+                "top_logprobs",
+                "user",
+                "stream",
+                "temperature",
+                "store",
+                "prompt",
+            ]
+        ),
         json_values,
     )
-)  # fmt: skip
+)
 def test_hostile_members_are_read_or_refused(members: dict[str, Any]):
     body = json.dumps({"model": "m", "input": [members], **members}).encode()
-    try:
+    with contextlib.suppress(Refusal):  # nothing else may be raised
         read(open_body(body, GUARDED))
-    except Refusal as refusal:
-        assert refusal.status == 400
 
 
 def test_deep_nesting_is_no_crash():

@@ -245,10 +245,10 @@ class StreamOut:
             return
         text = event.text
         logprobs = ABSENT if event.logprobs == NULL else event.logprobs
-        if logprobs is not ABSENT and block.kind != "text":
+        if logprobs != ABSENT and block.kind != "text":
             self._spare.append(logprobs)
             logprobs = ABSENT
-        if not text and logprobs is ABSENT:
+        if not text and logprobs == ABSENT:
             return
         self._hold((len(text) if text.isascii() else 4 * len(text)) + len(event.logprobs))
         if not block.pieces and block.kind == "thinking" and self._view.show_thinking:
@@ -258,7 +258,7 @@ class StreamOut:
         if not block.head or (block.kind == "thinking" and not self._view.show_thinking):
             return
         tail = block.tail
-        if logprobs is not ABSENT:
+        if logprobs != ABSENT:
             block.logprobs.append(logprobs)
             tail = b',"logprobs":' + bytes(logprobs) + b',"sequence_number":'
         self._out.append(b"%b%b%b%d}\n\n" % (block.head, _encode(text), tail, self._sequence))
