@@ -167,6 +167,11 @@ def test_how_each_vendor_takes_its_key():
     assert vendor("deepseek").auth_for["messages"].value("k") == "k"
 
 
+def test_the_headers_that_tell_a_failure():
+    assert vendor("bedrock").fault_headers == ("x-amzn-errortype", "retry-after-ms", "retry-after", "date")
+    assert vendor("moonshot").fault_headers == ("retry-after", "x-ratelimit-reset", "retry-after-ms", "date")
+
+
 def test_azure_by_deployment_has_the_name_in_the_path_and_the_version_in_the_query():
     path = vendor("azure_deployments").paths["chat"]
     assert path == "/deployments/{model}/chat/completions?api-version=2024-10-21"
@@ -273,6 +278,8 @@ def test_any_compatible_server():
     assert found.errors == vendor("vllm").errors
     assert found.token_frames
     assert (found.auth.header, found.auth.value("k")) == ("x-api-key", "k")
+    aws = custom("https://bedrock-runtime.eu-west-1.amazonaws.com", like="bedrock")
+    assert (aws.auth.kind, aws.auth.service) == ("sigv4", "bedrock")
     plain = custom("https://api.example.com/v1")
     assert (plain.abort, plain.auth.value("k"), plain.auth.required) == ("unknown", "Bearer k", False)
     assert custom("https://x.example/v1", cache_write_ttl="1h").usage.cache_write_ttl == "1h"
@@ -288,6 +295,8 @@ def test_any_compatible_server():
         ("https://exa mple.com/v1", "https://"),
         ("https://example.com/v1/chat/completions", '"https://example.com/v1"'),
         ("https://example.com/v1/embeddings/", '"https://example.com/v1"'),
+        ("https://example.com/v1/messages", '"https://example.com/v1"'),
+        ("https://example.com/v1/audio/speech", '"https://example.com/v1"'),
         ("https://key:secret@example.com/v1", "env:NAME"),
         ("https://example.com/v1?key=1", '"https://example.com/v1"'),
     ],

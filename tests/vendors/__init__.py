@@ -14,7 +14,7 @@ reports: `usage(dialect, answer)` (chat), `counts.messages(answer)` and so on. W
 `dialects.py`; what it refuses: the `check` functions of `speak/`.
 
     DIALECTS      vendors that speak chat (most have more doors)
-    OTHERS        anthropic, gemini, vertex, bedrock
+    OTHERS        anthropic, gemini, vertex, bedrock, bedrock_mantle, azure_deployments
 
 Options of `start`: `tls`; `key` (other keys are refused; where a vendor looks for it: `keys.py`); `keepalive_requests`
 (closes after so many); `reasoning_back` (chat: 400 where an assistant turn with tool calls came without its

@@ -74,8 +74,8 @@ def _placed(dialect: Dialect, endpoint: str, bare: str, path: str) -> bool:
         return bare.removesuffix("/count_tokens") == dialect.messages_path
     if dialect.name == "vertex" and endpoint.startswith("gemini"):
         return re.search("/projects/[^/]+/locations/[^/]+/publishers/google/models/", bare) is not None
-    if dialect.name == "azure" and "/deployments/" in bare:
-        return "api-version=" in path
+    if "/deployments/" in bare or dialect.name == "azure_deployments":
+        return dialect.name.startswith("azure") and "/deployments/" in bare and "api-version=" in path
     if dialect.name == "bedrock":
         return bare.startswith("/model/")
     return True

@@ -154,6 +154,7 @@ DIALECTS = _table(
     ),
     Dialect("sglang", serves=(*ENGINE, "rerank"), id_prefix="", null_usage=True),
     Dialect("llamacpp", serves=(*ENGINE, "rerank"), null_usage=False),
+    Dialect("meta", serves=OPENAI, null_usage=False),
     Dialect("ollama", null_usage=False, whole_calls=True),
 )
 """Those that speak chat."""
@@ -168,6 +169,13 @@ OTHERS = _table(
         path="/v1/projects/p-1/locations/us-central1/publishers/google",
         serves=("gemini", "gemini_embed", "gemini_count", "token"),
     ),
+    Dialect(
+        "azure_deployments",
+        path="/openai",
+        serves=(*CHAT[:-1], "images", "speech", "transcriptions"),
+        headers=(("apim-request-id", "apim-1"), ("x-ms-region", "West")),
+    ),
+    Dialect("bedrock_mantle", path="/openai/v1", serves=OPENAI),
     Dialect("bedrock", path="", serves=("converse", "converse_count")),
 )
 

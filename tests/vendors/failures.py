@@ -196,12 +196,14 @@ OWN: dict[str, dict[str, Failure]] = {
     },
 }
 
+SAME = {"azure_deployments": "azure"}
 ENDPOINTS: dict[str, dict[str, Failure]] = {"qwen": more.QWEN}
 
 
 def failure(dialect: str, kind: str, endpoint: str = "") -> Failure:
     """Said by `endpoint` ("" = the one the vendor is known for). KeyError where there is no such failure."""
     endpoint = endpoint or VENDORS[dialect].main
+    dialect = SAME.get(dialect, dialect)
     if dialect in more.OWN:
         return more.OWN[dialect][kind]
     if endpoint in ENDPOINTS:
@@ -213,6 +215,7 @@ def failure(dialect: str, kind: str, endpoint: str = "") -> Failure:
 
 def kinds(dialect: str) -> list[str]:
     """Every class this dialect can fail with."""
+    dialect = SAME.get(dialect, dialect)
     return sorted(more.OWN[dialect] if dialect in more.OWN else {*COMMON, *OWN.get(dialect, {})})
 
 

@@ -69,6 +69,8 @@ OWN: dict[str, dict[str, Failure]] = {
         "too_long": bedrock(400, "ValidationException", "Input is too long for requested model."),
         "overloaded": bedrock(503, "ServiceUnavailableException", "The service is unavailable."),
         "overloaded/2": bedrock(429, "ModelNotReadyException", "The model is not ready for inference."),
+        "overloaded/3": bedrock(408, "ModelTimeoutException", "The model took too long."),
+        "overloaded/4": bedrock(424, "ModelErrorException", "The model failed."),
         "bad_request": bedrock(400, "ValidationException", "The temperature is out of range."),
         "not_found": bedrock(404, "ResourceNotFoundException", "Could not resolve the foundation model."),
     },
@@ -87,9 +89,3 @@ QWEN: dict[str, Failure] = {
     "bad_request": qwen(400, "InvalidParameter", "temperature is out of range"),
     "not_found": qwen(404, "ModelNotFound", "Model not exist."),
 }
-
-BEDROCK_MORE: dict[str, Failure] = {
-    "timeout": bedrock(408, "ModelTimeoutException", "The model took too long."),
-    "unavailable": bedrock(424, "ModelErrorException", "The model failed."),
-}
-OWN["bedrock"] |= BEDROCK_MORE

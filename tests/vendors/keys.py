@@ -20,10 +20,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from tests.vendors.dialects import OTHERS
 from tests.vendors.failures_shapes import dump
 from tests.vendors.visit import JSON, Made, State, Visit, whole
 
 AWS_ID, AWS_SECRET = "AKIASIMULATED00000001", "simulated/secret+key"  # of an account that does not exist
+SERVICES = {"bedrock": "bedrock", "bedrock_mantle": "bedrock-mantle"}
 EMAIL = "sim@p-1.iam.gserviceaccount.com"
 
 
@@ -31,7 +33,7 @@ def given(dialect: str, headers: dict[str, str], query: dict[str, str]) -> list[
     """The keys of a request, in all places where this vendor looks."""
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
     found = [bearer] if scheme.lower() == "bearer" else []
-    places = {"gemini": "x-goog-api-key", "azure": "api-key"}
+    places = {"gemini": "x-goog-api-key", "azure": "api-key", "azure_deployments": "api-key"}
     name = places.get(dialect, "x-api-key")
     if dialect != "vertex" and headers.get(name):
         found.append(headers[name])
@@ -45,20 +47,20 @@ def allowed(dialect: str, key: str, state: State, method: str, path: str, header
     bare, _, query_text = path.partition("?")
     if dialect == "vertex" and bare.endswith("/token"):
         return True
-    if dialect == "bedrock" and headers.get("authorization", "").startswith("AWS4-HMAC-SHA256"):
-        return sigv4(method, path, headers, body)
+    if dialect in SERVICES and headers.get("authorization", "").startswith("AWS4-HMAC-SHA256"):
+        return sigv4(method, path, headers, body, service=SERVICES[dialect])
     keys = given(dialect, headers, dict(parse_qsl(query_text)))
     if dialect == "vertex":
         return any(state.valid(token) or (key and token == key) for token in keys)
     if key:
         return key in keys
-    return bool(keys) or dialect not in ("anthropic", "gemini", "bedrock")
+    return bool(keys) or dialect not in OTHERS
 
 
 # --- AWS Signature Version 4
 
 
-def sigv4(method: str, path: str, headers: dict[str, str], body: bytes, *, service: str = "bedrock") -> bool:
+def sigv4(method: str, path: str, headers: dict[str, str], body: bytes, *, service: str) -> bool:
     """Recomputes the signature of a request from AWS_SECRET, from the bytes that came."""
     parts = dict(
         item.strip().split("=", 1) for item in headers["authorization"].partition(" ")[2].split(",") if "=" in item

@@ -18,7 +18,7 @@ import pytest
 from baseload.providers.catalogue import names
 from baseload.providers.catalogue import vendor as vendor_facts
 from baseload.providers.faults import classify
-from tests.vendors import DIALECTS, NAMED, Fault, Simulator, answer, failure, kinds, refusing_url, start, usage
+from tests.vendors import DIALECTS, NAMED, VENDORS, Fault, Simulator, answer, failure, kinds, refusing_url, start, usage
 
 MESSAGES = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "count the cached stars"}]
 TEXT = "echo count the cached stars"
@@ -196,7 +196,7 @@ def test_every_documented_failure_is_said_as_documented(name: str) -> None:
         assert client.post(f"{vendor.base_url}/chat/completions", json=body()).status_code == 200
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) & set(names())))
+@pytest.mark.parametrize("name", sorted(set(VENDORS) & set(names())))
 def test_the_catalogue_recognises_every_failure(name: str) -> None:
     """The simulator and the catalogue were written from the same documents; where they differ, one of them is wrong."""
     for kind in kinds(name):

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from baseload.errors import Defect, Refusal
-from baseload.providers.vendor import Auth, ErrorRule, Host, Vendor
+from baseload.providers.vendor import ErrorRule, Host, Vendor
 
 if TYPE_CHECKING:
     from baseload.money.price import PriceRow
@@ -36,7 +36,10 @@ __all__ = [
 COMPATIBLE = "compatible"  # the dialect of a server about which nothing more is known
 _DATA = Path(__file__).with_name("data")
 _ABORT = ("stops", "continues", "unknown")
-_ENDPOINTS = ("/chat/completions", "/completions", "/embeddings", "/models", "/responses")
+_ENDPOINTS = (
+    "/chat/completions", "/completions", "/embeddings", "/models", "/responses", "/messages", "/rerank",
+    "/images/generations", "/audio/speech", "/audio/transcriptions",
+)  # fmt: skip
 
 
 class UnknownVendor(Refusal):
@@ -119,7 +122,8 @@ def custom(
     base = vendor(like)
     if abort and abort not in _ABORT:
         raise Refusal(f'abort is "{abort}".', f"Use one of {', '.join(_ABORT)}.", code="bad_provider", param="abort")
-    auth = Auth(
+    auth = msgspec.structs.replace(
+        base.auth,
         header=(header or base.auth.header).lower(),
         scheme=base.auth.scheme if scheme is None else scheme,
         required=base.auth.required if key_required is None else key_required,

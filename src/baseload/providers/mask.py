@@ -27,8 +27,6 @@ _HOSTS = (
     r"openai\.azure\.com|cognitiveservices\.azure\.com|services\.ai\.azure\.com|azure-api\.net|amazonaws\.com(?:\.cn)?"
     r"|api\.aws|maas\.aliyuncs\.com|volces\.com|aiplatform\.googleapis\.com|svc\.cluster\.local|internal|local|lan|corp"
 )
-# Names of things of the client's own conversation: it must see which one is wrong.
-_CLIENTS = "toolu|tooluse|call|msg|resp|fc|rs|req|file"
 
 # In this order: what is longest and surest first.
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -64,10 +62,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\b(?:org|proj)[-_][A-Za-z0-9_-]{6,}", "[account]"),
         (rf"\b(?:{_ACCOUNTS})[-_]{_WITH_DIGIT}[A-Za-z0-9_-]{{6,}}", "[account]"),
         (r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b", "[id]"),
-        (
-            rf"\b(?!(?:{_CLIENTS})_){_WITH_DIGIT}[A-Za-z0-9_]{{28,}}\b",
-            "[id]",
-        ),  # hashes; model names have hyphens and are shorter
+        (rf"\b{_WITH_DIGIT}[A-Za-z0-9_]{{28,}}\b", "[id]"),  # hashes; model names have hyphens and are shorter
         (r"\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?::[0-9]+)?\b", "[address]"),
         (rf"[$€£¥￥]\s*[-+]?[0-9][0-9,.]*|{_NUMBER}\s*[$€£¥￥]", "[amount]"),
         (rf"(?i){_NUMBER}\s*(?:{_UNITS})", "[amount]"),
@@ -79,10 +74,20 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
 
 
+# Names of things of the client's own conversation stay: it must see which one is wrong.
+_CLIENTS = re.compile(r"\b(?:toolu|tooluse|call|msg|resp|fc|rs|req|file)_[A-Za-z0-9]{6,64}\b")
+_HELD = "\ue000"  # a private character that stands for one of them meanwhile
+
+
 def mask(text: str) -> str:
-    """The text on one line, without keys, bearer tokens, e-mails, account ids, balances and long numbers."""
-    text = _CONTROL.sub(" ", text[: 4 * TEXT_MAX])
+    """The text on one line, without keys, tokens, people, accounts, hosts, balances and long numbers."""
+    text = _CONTROL.sub(" ", text[: 4 * TEXT_MAX]).replace(_HELD, " ")
+    held = _CLIENTS.findall(text)
+    text = _CLIENTS.sub(_HELD, text)
     for pattern, instead in _RULES:
         text = pattern.sub(instead, text)
+    if held:
+        names = iter(held)
+        text = re.sub(_HELD, lambda _: next(names), text)
     text = " ".join(text.split())
     return text if len(text) <= TEXT_MAX else text[: TEXT_MAX - 1] + "…"

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
+COMMON_HEADERS = ("retry-after-ms", "retry-after", "date")  # what any provider may say about coming back
+
 
 class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One door of a vendor. `base_url` + a path of `Vendor.paths` is the URL to call."""
@@ -111,6 +113,11 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     errors: tuple[ErrorRule, ...] = ()  # in this order, first match wins
     sources: tuple[Source, ...] = ()
     note: str = ""
+
+    @property
+    def fault_headers(self) -> tuple[str, ...]:
+        """The headers of a failed reply that `faults.classify` reads, in lower case."""
+        return tuple(dict.fromkeys((*self.retry_headers, *self.error_headers, *COMMON_HEADERS)))
 
     def host(self, scope: str = "") -> Host | None:
         """The first host of a scope ("" = the default scope); None where there is none."""

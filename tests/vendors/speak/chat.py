@@ -236,7 +236,7 @@ def whole(visit: Visit, said: Answer) -> dict[str, Any]:
         reply["base_resp"] = {"status_code": 0, "status_msg": ""}
     if dialect.name == "llamacpp":
         reply["timings"] = timings(said)
-    if dialect.name == "azure":
+    if dialect.name.startswith("azure"):
         reply["prompt_filter_results"] = FILTERED
     return reply
 
@@ -264,7 +264,7 @@ def _choice_of(visit: Visit, said: Answer, index: int) -> dict[str, Any]:
         message["annotations"] = [_citation(said)]
     logprobs = {"content": [token(piece) for piece in said.pieces], "refusal": None} if said.logprobs else None
     choice = {"index": index, "message": message, "logprobs": logprobs, "finish_reason": finish}
-    if dialect.name == "azure":
+    if dialect.name.startswith("azure"):
         choice["content_filter_results"] = CLEAN
     return choice
 
@@ -311,13 +311,13 @@ def stream(visit: Visit, said: Answer) -> Iterator[bytes]:
         made: dict[str, Any] = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}
         if said.logprobs and delta.get("content"):
             made["logprobs"] = {"content": [token(delta["content"])], "refusal": None}
-        if dialect.name == "azure":
+        if dialect.name.startswith("azure"):
             made["content_filter_results"] = CLEAN
         return made
 
     for _ in range(visit.beats):
         yield f": {dialect.comment or 'keep-alive'}\n\n".encode()
-    if dialect.name == "azure":
+    if dialect.name.startswith("azure"):
         yield frame({**base, "id": "", "choices": [], "prompt_filter_results": FILTERED})
     if chat:
         yield from (chunk(choice({"role": "assistant", "content": ""}, index)) for index in range(said.choices))

@@ -6,6 +6,7 @@ wants the signatures of the current turn's calls back: MISSING_THOUGHT_SIGNATURE
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -26,7 +27,22 @@ STOPS = {
 RATINGS = [{"category": "HARM_CATEGORY_HARASSMENT", "probability": "NEGLIGIBLE"}]
 
 
+def camel(value: Any) -> Any:
+    """Member names in camelCase: the API takes the other spelling too, and Google's own client mixes them."""
+    if isinstance(value, list):
+        return [camel(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    named = {re.sub("_([a-z])", lambda found: found[1].upper(), name): item for name, item in value.items()}
+    return {name: item if name in FREE else camel(item) for name, item in named.items()}
+
+
+FREE = names("args response parameters parametersJsonSchema responseSchema responseJsonSchema labels")
+"""Members whose content is the user's own."""
+
+
 def hear(body: dict[str, Any], model: str = "") -> Heard:
+    body = camel(body)
     heard = Heard(model)
     system = (body.get("systemInstruction") or {}).get("parts")
     if system:
@@ -44,10 +60,10 @@ def hear(body: dict[str, Any], model: str = "") -> Heard:
         for tool in group.get("functionDeclarations") or ():
             heard.tools.append(Tool(tool["name"], tool.get("parametersJsonSchema") or tool.get("parameters") or {}))
     calling = (body.get("toolConfig") or {}).get("functionCallingConfig") or {}
-    names = calling.get("allowedFunctionNames") or []
+    allowed = calling.get("allowedFunctionNames") or []
     heard.choice = {"ANY": "required", "NONE": "none"}.get(calling.get("mode", "AUTO"), "auto")
-    if names:
-        heard.tools = [tool for tool in heard.tools if tool.name in names]
+    if allowed:
+        heard.tools = [tool for tool in heard.tools if tool.name in allowed]
     config = body.get("generationConfig") or {}
     schema = config.get("responseJsonSchema") or config.get("responseSchema")
     heard.json_only = config.get("responseMimeType") == "application/json" and not schema
@@ -208,6 +224,7 @@ def check(visit: Visit, model: str) -> bool:
     body = visit.body
     for name in sorted(FOREIGN & set(body)):
         _refuse(f'Invalid JSON payload received. Unknown name "{name}": Cannot find field.')
+    body = camel(body)
     contents = body.get("contents")
     if not isinstance(contents, list) or not contents:
         _refuse("* GenerateContentRequest.contents: contents is not specified")
@@ -276,7 +293,7 @@ def _refuse(message: str) -> NoReturn:
 
 def count(visit: Visit) -> Made:
     """POST :countTokens, with `contents` or a whole `generateContentRequest`."""
-    body = visit.body.get("generateContentRequest") or visit.body
+    body = camel(visit.body).get("generateContentRequest") or visit.body
     said = visit.said(hear(body, visit.found["model"]))
     reply = {"totalTokens": said.prompt_tokens}
     return whole(reply | ({"cachedContentTokenCount": said.cached_tokens} if said.cached_tokens else {}))
@@ -284,7 +301,7 @@ def count(visit: Visit) -> Made:
 
 def embed(visit: Visit) -> Made:
     """POST :embedContent, :batchEmbedContents, and Vertex's :predict."""
-    body = visit.body
+    body = camel(visit.body)
     if visit.found["method"] == "predict":
         made = [_embedding(item["content"], body.get("parameters") or {}) for item in body["instances"]]
         count = [len(item["content"].split()) for item in body["instances"]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from openai import omit
 from openai._models import construct_type
 from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types.responses import Response, ResponseStreamEvent
@@ -55,7 +56,8 @@ class _Checker:
         self.settled = self.item["type"] == "image_generation_call"
         assert self.item["id"] not in [item["id"] for item in self.items]
         if self.item["type"] == "message":
-            assert self.item["content"] == [] and self.item["status"] == "in_progress"
+            assert self.item["content"] == []
+            assert self.item["status"] == "in_progress"
             self.settled = True
         if self.item["type"] == "reasoning":
             assert self.item["summary"] == []
@@ -66,21 +68,24 @@ class _Checker:
         assert self.part is None and self.settled, "an item is done before its parts are"
         whole = event["item"]
         for name in ("id", "type", "call_id", "name", "arguments", "input", "content", "summary", "role"):
-            if name in item and not (name == "arguments" and not item[name]):
+            if name in item:
                 assert whole[name] == item[name], f"{name} of the whole item is not what was streamed"
         self.items.append(whole)
         self.item = None
 
     def content_part_added(self, event: dict[str, Any]) -> None:
         item = self._here(event, "message")
-        assert self.part is None and event["content_index"] == len(item["content"])
+        assert self.part is None
+        assert event["content_index"] == len(item["content"])
         self.part = json.loads(json.dumps(event["part"]))
         assert self.part.get("text", self.part.get("refusal")) == ""
         self.settled = False
 
     def _in_part(self, event: dict[str, Any], kind: str) -> dict[str, Any]:
         item = self._here(event, "message")
-        assert self.part is not None and self.part["type"] == kind and not self.settled
+        assert self.part is not None
+        assert self.part["type"] == kind
+        assert not self.settled
         assert event["content_index"] == len(item["content"])
         return self.part
 
@@ -108,28 +113,34 @@ class _Checker:
 
     def content_part_done(self, event: dict[str, Any]) -> None:
         item = self._here(event, "message")
-        assert self.part is not None and self.settled and event["part"] == self.part
+        assert self.part is not None
+        assert self.settled
+        assert event["part"] == self.part
         item["content"].append(event["part"])
         self.part = None
 
     def reasoning_summary_part_added(self, event: dict[str, Any]) -> None:
         item = self._here(event, "reasoning")
-        assert self.part is None and event["summary_index"] == len(item["summary"])
+        assert self.part is None
+        assert event["summary_index"] == len(item["summary"])
         self.part, self.settled = dict(event["part"]), False
         assert self.part == {"type": "summary_text", "text": ""}
 
     def reasoning_summary_text_delta(self, event: dict[str, Any]) -> None:
         self._here(event, "reasoning")
-        assert self.part is not None and not self.settled
+        assert self.part is not None
+        assert not self.settled
         self.part["text"] += event["delta"]
 
     def reasoning_summary_text_done(self, event: dict[str, Any]) -> None:
-        assert self.part is not None and event["text"] == self.part["text"]
+        assert self.part is not None
+        assert event["text"] == self.part["text"]
         self.settled = True
 
     def reasoning_summary_part_done(self, event: dict[str, Any]) -> None:
         item = self._here(event, "reasoning")
-        assert self.settled and event["part"] == self.part
+        assert self.settled
+        assert event["part"] == self.part
         item["summary"].append(event["part"])
         self.part = None
 
@@ -140,7 +151,7 @@ class _Checker:
 
     def function_call_arguments_done(self, event: dict[str, Any]) -> None:
         item = self._here(event, "function_call")
-        assert event["arguments"] == (item["arguments"] or "{}")
+        assert event["arguments"] == item["arguments"]
         self.settled = True
 
     def custom_tool_call_input_delta(self, event: dict[str, Any]) -> None:
@@ -157,7 +168,8 @@ def check(stream: bytes, ended: bool = True) -> dict[str, Any] | None:
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     assert [event["type"] for event in events[:2]] == ["response.created", "response.in_progress"]
     for event in events[:2]:
-        assert event["response"]["usage"] is None and event["response"]["output"] == []
+        assert event["response"]["usage"] is None
+        assert event["response"]["output"] == []
         assert event["response"]["status"] == "in_progress"
     checker = _Checker()
     body, last = events[2:], None
@@ -180,7 +192,7 @@ def check(stream: bytes, ended: bool = True) -> dict[str, Any] | None:
 
 def accumulate(stream: bytes) -> Any:
     """The response that OpenAI's library has after these bytes: the parsed one, or its snapshot."""
-    state: ResponseStreamState[None] = ResponseStreamState(input_tools=[], text_format=None)  # type: ignore[arg-type]
+    state: ResponseStreamState[None] = ResponseStreamState(input_tools=[], text_format=omit)
     snapshot = None
     for event in events_of(stream):
         typed: Any = construct_type(type_=ResponseStreamEvent, value=event)

@@ -38,6 +38,7 @@ class _In(msgspec.Struct, gc=False):
     cache_write_tokens_details: _WriteSplit | None = None
     cache_type: str | None = None
     audio_cached_tokens: int | None = None
+    image_cached_tokens: int | None = None  # ours (`usage_out.py`), by the pattern of the one above
     provisioned_tokens: int | None = None
 
     def has_more(self) -> bool:
@@ -51,6 +52,7 @@ class _In(msgspec.Struct, gc=False):
             or self.cache_write_tokens_details
             or self.cache_type
             or self.audio_cached_tokens
+            or self.image_cached_tokens
             or self.provisioned_tokens
         )
 
@@ -69,6 +71,7 @@ class _Timings(msgspec.Struct, gc=False):
 
 class _Tools(msgspec.Struct, gc=False):
     web_search_requests: int | None = None
+    web_fetch_requests: int | None = None
 
 
 class _Report(msgspec.Struct, gc=False):
@@ -176,8 +179,11 @@ def _read_all(report: _Report, vendor: str, embeddings: bool, request_ttl: str, 
         _input_meters(meters, prompt, cached, written, ins, vendor, request_ttl, flags)
     if completion is not None:
         _output_meters(meters, completion, reasoning, outs, flags)
-    if report.server_tool_use is not None and report.server_tool_use.web_search_requests:
-        meters["web_searches"] = report.server_tool_use.web_search_requests
+    if report.server_tool_use is not None:
+        if report.server_tool_use.web_search_requests:
+            meters["web_searches"] = report.server_tool_use.web_search_requests
+        if report.server_tool_use.web_fetch_requests:
+            meters["web_fetches"] = report.server_tool_use.web_fetch_requests
     select: dict[str, str | bool] = {"byok": True} if report.is_byok else {}
     return Found(
         meters,
@@ -257,12 +263,15 @@ def _input_meters(
     read_audio = min(ins.audio_cached_tokens or 0, audio, read)
     if read_audio < (ins.audio_cached_tokens or 0):
         flags.append("modality_overlap")
-    read_image = 0
-    over = audio - read_audio + image - left
+    read_image = min(ins.image_cached_tokens or 0, image, read - read_audio)
+    if read_image < (ins.image_cached_tokens or 0):
+        flags.append("modality_overlap")
+    over = audio - read_audio + image - read_image - left
     if over > 0:  # cached and modality overlap; at least so many tokens are both
         flags.append("modality_overlap")
-        read_image = min(over, image, read - read_audio)
-        over -= read_image
+        more = min(over, image - read_image, read - read_audio - read_image)
+        read_image += more
+        over -= more
         both = min(over, audio - read_audio, read - read_audio - read_image)
         read_audio += both
         over -= both
@@ -350,7 +359,7 @@ def _in_range(report: _Report, flags: list[str]) -> bool:
         (ins, _COUNTS_IN),
         (report.completion_tokens_details, _COUNTS_OUT),
         (report.timings, ("cache_n", "prompt_n")),
-        (report.server_tool_use, ("web_search_requests",)),
+        (report.server_tool_use, ("web_search_requests", "web_fetch_requests")),
     ]
     if ins is not None:
         parts += [(ins.cache_creation, _COUNTS_SPLIT), (ins.cache_write_tokens_details, _COUNTS_SPLIT)]

@@ -2,8 +2,8 @@
 
 In:     canonical turns. Out: lists to encode; losses through `Loss`.
 Users and the assistant speak in turn: neighbours of one role become one message; results of tools stand first in the
-message after their calls; empty text is left out, since it is refused (protocols.md, pitfalls 6 and 7). System turns
-are taken to the front, where this protocol has its only place for them (pitfall 8).
+message after their calls; blank text is left out, since it is refused (protocols.md, pitfalls 6 and 7). System turns
+are taken to the front, where this protocol has its only place for them, and that is named (pitfall 8).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from baseload.wire.raw import ABSENT, FAILED
 
 Block = dict[str, Any]
 
-_CACHED = {"5m": {"type": "default"}, "1h": {"type": "default", "ttl": "1h"}}
-_NEAREST = {"30m": "5m", "12h": "1h"}  # the longest lifetime that is not longer than the asked one
+_HOUR = {"type": "default", "ttl": "1h"}
+_CACHED = {"5m": {"type": "default"}, "30m": _HOUR, "1h": _HOUR}  # the next longer lifetime; an hour is the longest
 _LEGAL_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}\Z")  # botocore, ToolUseId
 _INSIDE = {"messages": "content", "chat": "content", "responses": "content", "gemini": "parts"}
 _SYSTEM = {"messages": "system", "gemini": "systemInstruction"}
@@ -49,13 +49,18 @@ class Conversation:
         self._role = ""
 
     def read(self) -> None:
+        late = False
         for at, turn in enumerate(self._request.turns):
             where = self._where(at)
             if turn.name:
                 self._loss.lose("name", f"{where}.name")
             if turn.role in ("system", "developer"):
+                before = len(self.system)
                 self._read_system(turn.parts, where)
+                if late and len(self.system) > before:
+                    self._moved()
                 continue
+            late = True
             role = "assistant" if turn.role == "assistant" else "user"
             if role != self._role:
                 self._end_message()
@@ -63,6 +68,12 @@ class Conversation:
             for number, part in enumerate(turn.parts):
                 self._take(part, f"{where}.{_INSIDE.get(self._request.protocol, 'content')}.{number}")
         self._end_message()
+        if not self.messages and self.system:  # a conversation cannot be empty here
+            self.messages, self.system = [{"role": "user", "content": self.system}], []
+            self._moved()
+
+    def _moved(self) -> None:
+        self._loss.lose("other", f"{name_of(self._request.protocol, 'turns')}.system_position")
 
     def _where(self, at: int) -> str:
         """What the client calls the turn. Protocols with a system member of their own count messages without it."""
@@ -86,7 +97,7 @@ class Conversation:
     def _read_system(self, parts: list[AnyPart], where: str) -> None:
         for number, part in enumerate(parts):
             if isinstance(part, Text):
-                if part.text:
+                if part.text.strip():
                     self.system.append({"text": part.text})
                     self.system += self.cache_point(part.cache, f"{where}.{number}")
             elif isinstance(part, Media):
@@ -96,6 +107,8 @@ class Conversation:
 
     def _take(self, part: AnyPart, param: str) -> None:
         if isinstance(part, ToolResult):
+            if self._role == "assistant":
+                self._loss.lose("part", param, f"{param} is a tool's result inside an assistant's turn.")
             self._results.append(self._result(part, param))
             self._results += self.cache_point(part.cache, param)
             return
@@ -109,9 +122,9 @@ class Conversation:
         if isinstance(part, Text):
             if part.citations:
                 self._loss.lose("citations", param)
-            return {"text": part.text} if part.text else None
+            return {"text": part.text} if part.text.strip() else None
         if isinstance(part, Refused):
-            return {"text": part.text} if part.text else None
+            return {"text": part.text} if part.text.strip() else None
         if isinstance(part, Media):
             if self._role == "assistant":
                 self._loss.lose("media." + part.kind, param, f"{param}: the assistant's own media cannot be sent back.")
@@ -130,7 +143,7 @@ class Conversation:
 
         The client never speaks this protocol, so thinking without an origin is another maker's.
         """
-        if part.origin != self._target.origin:
+        if part.origin != self._target.origin or self._role != "assistant":
             self._loss.lose("thinking", param)
             return None
         if part.redacted:
@@ -141,6 +154,8 @@ class Conversation:
         return {"reasoningContent": {"reasoningText": text}}
 
     def _call(self, part: ToolCall, param: str) -> Block | None:
+        if self._role != "assistant":
+            self._loss.lose("part", param, f"{param} is a tool call outside of an assistant's turn.")
         if part.kind != "function":
             self._loss.lose("tool.custom", param)
         self.tools_used[part.name] = None
@@ -154,7 +169,7 @@ class Conversation:
             if isinstance(piece, Media):
                 found = media.block(piece, f"{param}.content.{number}", self._names, self._loss)
                 content += [found] if found is not None else []
-            elif piece.text and not (content and "json" in content[0]):  # the object says it already
+            elif piece.text.strip() and not (content and "json" in content[0]):  # the object says it already
                 content.append({"text": piece.text})
         result: Block = {"toolUseId": legal_id(part.id), "content": content or [{"json": {}}]}
         if part.is_error:
@@ -170,7 +185,7 @@ class Conversation:
             return []
         if ttl not in _CACHED:
             self._loss.lose("cache", param)
-        return [{"cachePoint": _CACHED.get(_NEAREST.get(ttl, ttl), _CACHED["5m"])}]
+        return [{"cachePoint": _CACHED.get(ttl, _HOUR)}]
 
 
 def legal_id(id_: str) -> str:
@@ -182,13 +197,16 @@ def legal_id(id_: str) -> str:
 
 
 def arguments(text: str) -> Raw:
-    """The object in the JSON text of a call, byte for byte: "" is {}; what is no object is put into one, as text."""
+    """The object in the JSON text of a call, byte for byte: "" is {}; what is no object is shown as the text it was.
+
+    INVALID_JSON is what the makers of the models served here put such a text under.
+    """
     raw = text.strip().encode()
-    if not raw:
+    if raw in (b"", b"null"):
         return Raw(b"{}")
     if _is_object(Raw(raw)):
         return Raw(raw)
-    return Raw(msgspec.json.encode({"arguments": text}))
+    return Raw(msgspec.json.encode({"INVALID_JSON": text}))
 
 
 def _is_object(raw: Raw) -> bool:

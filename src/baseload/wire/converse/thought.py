@@ -44,12 +44,14 @@ def write(request: Request, target: Target, resumable: bool, loss: Loss) -> Set:
         return Set(fields=dict(_OFF))
     if not (thought.mode or thought.effort or thought.budget is not None):
         return Set()  # only how it is shown: it is shown anyway
-    if not resumable:
-        why = f"{param}: the last tool call was made without thinking, so the model cannot think about its result."
-        loss.lose("thought", param, why)
-        return Set()
     if target.thought == "adaptive":
         return Set(fields={"thinking": {"type": "adaptive"}}, effort=_effort(thought, param, loss), on=True)
+    forced = request.choice is not None and request.choice.mode in ("required", "tool") and bool(request.tools)
+    if forced or not resumable:
+        # By a budget these models think neither before a tool they must call, nor about the result of one that they
+        # called without this thinking.
+        loss.lose("thought", param)
+        return Set()
     budget = _budget(thought, request.max_output, target, param, loss)
     if not budget:
         return Set()
@@ -78,13 +80,12 @@ def _budget(thought: Thought, limit: int | None, target: Target, param: str, los
     """At least 1,024 and below the limit of the whole output (protocols.md 4.1, pitfall 16); 0 = no room for it."""
     asked = thought.budget if thought.budget is not None and thought.budget > 0 else 0
     budget = max(asked or budget_of(thought.effort), BUDGET_MIN)
-    room = (limit or target.output_max or budget + 1) - 1
-    if room < BUDGET_MIN:
-        why = f"{param}: thinking needs {BUDGET_MIN} tokens and more, the limit of the output is {room + 1}."
-        loss.lose("thought", param, why)
-        return 0
-    if budget > room:
-        budget = room
+    whole = limit or target.output_max
+    if whole and budget >= whole:
+        budget = max(BUDGET_MIN, whole - max(whole // 4, 1))  # part of it is for the answer
+        if budget >= whole:
+            loss.lose("thought", param)
+            return 0
     if asked and budget != asked:
         loss.lose("thought", param)
     return budget

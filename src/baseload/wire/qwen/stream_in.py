@@ -11,6 +11,8 @@ A failure inside the stream is the meter's to find: here nothing follows it.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 
 from baseload.errors import ProviderFault
@@ -43,10 +45,12 @@ class StreamIn:
         return events
 
     def close(self) -> list[AnyEvent]:
+        """The end of the body. A last frame without its blank line counts; one that was cut inside says nothing."""
         events: list[AnyEvent] = []
         rest = self._cutter.close()
         if rest:
-            self._take(rest, events)
+            with suppress(ProviderFault):
+                self._take(rest, events)
         if not self._over and self._choices and all(choice.finished for choice in self._choices.values()):
             events.append(Ended())
         self._over = True

@@ -8,6 +8,7 @@ messages of one that has media or cache marks. Results of tools are messages of 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from baseload.wire.canon import ids
@@ -41,14 +42,22 @@ def write(request: Request, target: Target, loss: Loss) -> list[Message]:
     return _Writer(request, target, loss).messages()
 
 
+def _all_parts(request: Request) -> Iterator[AnyPart]:
+    """Every part, those inside results of tools too."""
+    for turn in request.turns:
+        for part in turn.parts:
+            yield part
+            if isinstance(part, ToolResult):
+                yield from part.content
+
+
 class _Writer:
     def __init__(self, request: Request, target: Target, loss: Loss) -> None:
         self._request = request
         self._target = target
         self._loss = loss
         self._marks = target.cache_marks and "cache" not in target.unsupported
-        parts = [part for turn in request.turns for part in turn.parts]
-        self._lists = any(isinstance(part, Media) or (self._marks and part.cache) for part in parts)
+        self._lists = any(isinstance(part, Media) or (self._marks and part.cache) for part in _all_parts(request))
 
     def messages(self) -> list[Message]:
         messages: list[Message] = []

@@ -127,7 +127,7 @@ class ItemWriter:
         texts = [one for one in part.content if isinstance(one, Text) and not one.cache]
         output: Any
         if not part.content:
-            output = "" if part.value is ABSENT else bytes(part.value).decode("utf-8", "replace")
+            output = "" if part.value == ABSENT else bytes(part.value).decode("utf-8", "replace")
         elif len(part.content) == 1 and texts:
             output = texts[0].text
         else:

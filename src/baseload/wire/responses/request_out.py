@@ -94,7 +94,7 @@ def write(request: Request, target: Target) -> Written:
         body["safety_identifier"] = _short(request.user)
     if request.cache_key:
         body["prompt_cache_key"] = _short(request.cache_key)
-    if request.metadata is not ABSENT:
+    if request.metadata != ABSENT:
         if request.protocol in _SAME_WORDS:
             body["metadata"] = request.metadata
         else:
@@ -140,7 +140,7 @@ def _lose_unknown(request: Request, loss: Loss, word: Any) -> None:
     for name in ("stop", "seed", "presence_penalty", "frequency_penalty", "top_k"):
         if getattr(request, name) not in (None, ()):
             loss.lose(name, word(name))
-    if request.logit_bias is not ABSENT:
+    if request.logit_bias != ABSENT:
         loss.lose("logit_bias", word("logit_bias"))
 
 
@@ -153,7 +153,7 @@ def _tool(tool: Tool, at: int, request: Request, loss: Loss) -> Any:
         written: dict[str, Any] = {
             "type": "function",
             "name": tool.name,
-            "parameters": _NO_SCHEMA if tool.schema is ABSENT else tool.schema,
+            "parameters": _NO_SCHEMA if tool.schema == ABSENT else tool.schema,
             "strict": strict,
         }
         if tool.description:
@@ -211,7 +211,7 @@ def _text(request: Request, target: Target, loss: Loss) -> dict[str, Any]:
 def _format(form: Format, request: Request, target: Target, loss: Loss) -> dict[str, Any]:
     if form.kind == "text":
         return {"type": "text"}
-    if form.kind == "json" or form.schema is ABSENT:
+    if form.kind == "json" or form.schema == ABSENT:
         return {"type": "json_object"}
     if not target.schema:
         loss.lose("format.schema", name_of(request.protocol, "format"))

@@ -245,10 +245,10 @@ class StreamOut:
             return
         text = event.text
         logprobs = ABSENT if event.logprobs == NULL else event.logprobs
-        if logprobs is not ABSENT and block.kind != "text":
+        if logprobs != ABSENT and block.kind != "text":
             self._spare.append(logprobs)
             logprobs = ABSENT
-        if not text and logprobs is ABSENT:
+        if not text and logprobs == ABSENT:
             return
         self._hold((len(text) if text.isascii() else 4 * len(text)) + len(event.logprobs))
         if not block.pieces and block.kind == "thinking" and self._view.show_thinking:
@@ -258,7 +258,7 @@ class StreamOut:
         if not block.head or (block.kind == "thinking" and not self._view.show_thinking):
             return
         tail = block.tail
-        if logprobs is not ABSENT:
+        if logprobs != ABSENT:
             block.logprobs.append(logprobs)
             tail = b',"logprobs":' + bytes(logprobs) + b',"sequence_number":'
         self._out.append(b"%b%b%b%d}\n\n" % (block.head, _encode(text), tail, self._sequence))
@@ -278,8 +278,8 @@ class StreamOut:
         block = self._block
         if event.choice or block is None:
             return
-        self._block = None
         _CLOSERS[block.kind](self, block, "".join(block.pieces))
+        self._block = None
 
     def _close_text(self, block: _Block, text: str) -> None:
         annotations: list[Any] = []
@@ -321,7 +321,9 @@ class StreamOut:
             self._emit("response.custom_tool_call_input.done", **block.place, input=text)
             self._item_done(answer.custom_call(item_id, safe(opened.id), opened.name, text))
             return
-        text = text if text.strip() else "{}"  # protocols.md, pitfall 4
+        if not text.strip():  # protocols.md, pitfall 4
+            self._delta(Delta(block=0, text="{}"))
+            text += "{}"
         self._emit("response.function_call_arguments.done", **block.place, arguments=text, name=opened.name)
         self._item_done(answer.call(item_id, safe(opened.id), opened.name, text))
 
