@@ -6,6 +6,7 @@ from cyclopts import App
 
 from baseload.cli.common import COMMON, Common
 from baseload.cli.output import print_record, print_rows
+from baseload.errors import Refusal
 
 app = App(name="offers", help="One upstream model at one provider: what clients may ask for, and at which price.")
 COLUMNS = ("name", "model", "provider", "upstream_model", "endpoints", "price", "declared", "disabled")
@@ -33,10 +34,11 @@ def add(
     provider: str,
     *,
     upstream_model: str = "",
-    endpoints: str = "chat",
+    endpoints: str = "",
     price_input: str = "",
     price_output: str = "",
     price_cache_read: str = "",
+    rate: tuple[str, ...] = (),
     currency: str = "USD",
     context_max: int = 0,
     common: Common = COMMON,
@@ -48,6 +50,7 @@ def add(
     Examples:
       baseload offers add deepseek-v4-pro deepseek
       baseload offers add llama gpu1 --price-input 0.05 --price-output 0.20
+      baseload offers add painter openai --upstream-model dall-e-3 --endpoints images --rate images=40
 
     Parameters
     ----------
@@ -58,26 +61,35 @@ def add(
     upstream_model
         What the provider calls it; default: the same.
     endpoints
-        Of chat, completions, embeddings; separated by commas.
+        The doors its provider has, separated by commas: chat, responses, messages, gemini, converse, qwen (a client of
+        any protocol reaches each of these), completions, embeddings, gemini_embed, rerank, images, speech,
+        transcriptions. Default: the vendor's chat, or its own protocol.
     price_input
         Price of 1,000,000 uncached input tokens, a decimal.
     price_output
         Price of 1,000,000 output tokens.
     price_cache_read
         Price of 1,000,000 input tokens read from a cache.
+    rate
+        METER=PRICE of any other meter (docs/prices.md), such as images=40 (for 1,000); may be repeated.
     currency
         Currency of the prices.
     context_max
         The longest prompt plus reply in tokens; 0 means not known.
     """
     given = {"input": price_input, "output": price_output, "cache_read": price_cache_read}
-    rate = {meter: price for meter, price in given.items() if price}
+    rates = {meter: price for meter, price in given.items() if price}
+    for pair in rate:
+        meter, equals, price = pair.partition("=")
+        if not equals or not meter or not price:
+            raise Refusal(f"{pair!r} is no rate.", "Write METER=PRICE, as in --rate images=40", code="usage")
+        rates[meter] = price
     body = {
         "model": model,
         "provider": provider,
         "upstream_model": upstream_model,
         "endpoints": [word.strip() for word in endpoints.split(",") if word.strip()],
-        "price": {"rate": rate, "currency": currency} if rate else "catalogue",
+        "price": {"rate": rates, "currency": currency} if rates else "catalogue",
         "context_max": context_max,
     }
     print_record(common.client().post("/api/offers", body)["offer"], as_json=common.json, name="offer")

@@ -63,7 +63,7 @@ class NewOffer(Body):
     provider: str
     name: str = ""
     upstream_model: str = ""
-    endpoints: list[str] = ["chat"]
+    endpoints: list[str] = []  # none = the vendor's default
     price: dict[str, Any] | str = "catalogue"
     context_max: int = Field(default=0, ge=0)
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, Table, insert, select, update
 
 from baseload import store
 from baseload.control import audit, books
-from baseload.control.desired import DEFAULT, Desired
+from baseload.control.desired import DEFAULT, Desired, endpoints_of
 from baseload.errors import Refusal
 from baseload.ledger.prices import keep_price
 from baseload.money.price import PriceRow, row_key
@@ -96,7 +96,7 @@ def _kind(kind: str, wanted: dict[str, dict[str, Any]], connection: Connection) 
 
 
 def _complete_offers(desired: Desired, connection: Connection) -> None:
-    """Offers of the file at providers that were made by command: their prices come from that provider's vendor."""
+    """Offers of the file at providers that were made by command: prices and endpoints come from that one's vendor."""
     known = {row.name: row for row in connection.execute(select(t.providers))}
     for name, offer in desired.offers.items():
         if offer["provider"] in desired.providers:
@@ -111,6 +111,11 @@ def _complete_offers(desired: Desired, connection: Connection) -> None:
             )
         if offer["extra"]["price"] == "catalogue" and not offer["prices"]:
             offer["prices"] = books.catalogue_rows(row.dialect, offer["upstream_model"], row.extra.get("scope", ""), [])
+        try:
+            offer["endpoints"] = endpoints_of(row.dialect, offer["endpoints"], offer["prices"])
+        except Refusal as refusal:
+            refusal.say, refusal.param = f"The offer {name}: {refusal.say}", name
+            raise
 
 
 def _shown_prices(values: dict[str, Any]) -> dict[str, Any]:

@@ -16,10 +16,8 @@ from typing import Any, Literal, cast
 import msgspec
 
 from baseload.control import lines
+from baseload.control.endpoints import ENDPOINTS, Endpoint
 from baseload.errors import Refusal
-
-Endpoint = Literal["chat", "completions", "embeddings"]
-ENDPOINTS: tuple[Endpoint, ...] = ("chat", "completions", "embeddings")
 
 # What the embedded engine's tokens cost us, for a start: about the electricity of two laptop cores at 70 tokens/s.
 ENGINE_RATE = {"input": "0.02", "cache_read": "0.002", "output": "0.08"}
@@ -30,7 +28,7 @@ class _Table(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class PriceConf(_Table):
-    """A price by hand. Rates are decimal strings per 1,000,000 tokens; `from`/`to` are instants with a zone."""
+    """A price by hand. Rates are decimal strings in the meters' units; `from`/`to` are instants with a zone."""
 
     rate: dict[str, str]
     currency: str = "USD"
@@ -62,7 +60,7 @@ class OfferConf(_Table):
     provider: str
     name: str = ""  # default: model@provider
     upstream_model: str = ""  # default: the model's name
-    endpoints: list[Endpoint] = msgspec.field(default_factory=lambda: list[Endpoint](["chat"]))
+    endpoints: list[Endpoint] | None = None  # the doors its provider has upstream; None = the vendor's default
     price: PriceConf | str = "catalogue"
     context_max: int = 0  # tokens, 0 = not known
     output_max: int = 0
@@ -272,7 +270,7 @@ EXAMPLES = {
     "provider": '"deepseek"',
     "base_url": '"http://127.0.0.1:8000/v1"',
     "credential": '"env:DEEPSEEK_API_KEY"',
-    "endpoints": '["chat"] (of "chat", "completions", "embeddings")',
+    "endpoints": f'["chat"] (of {", ".join(f"{chr(34)}{word}{chr(34)}" for word in ENDPOINTS)})',
     "abort": '"stops", "continues" or "unknown"',
     "price": '"catalogue" or { currency = "USD", rate = { input = "0.15", output = "0.60" } }',
     "rate": '{ input = "0.15", output = "0.60" }',

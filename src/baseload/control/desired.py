@@ -24,6 +24,7 @@ from baseload.control.config import (
     ProviderConf,
     dotted,
 )
+from baseload.control.endpoints import check_endpoints, default_endpoints
 from baseload.control.rules import ENGINE_PROVIDER, margin_ppm
 from baseload.engines import cards
 from baseload.errors import Refusal
@@ -174,11 +175,14 @@ def _offer(conf: OfferConf, local: list[PriceRow], desired: Desired) -> None:
         rows = books.catalogue_rows(known["dialect"], upstream, known["extra"]["scope"], local)
     else:
         rows = []  # its provider was made by the command; `apply` completes it from the database
+    endpoints: list[str] = list(conf.endpoints or [])
+    if known:
+        endpoints = endpoints_of(known["dialect"], endpoints, rows)
     desired.offers[conf.full_name] = {
         "model": conf.model,
         "provider": conf.provider,
         "upstream_model": upstream,
-        "endpoints": list(conf.endpoints),
+        "endpoints": endpoints,
         "prices": rows,
         "extra": {
             "context_max": conf.context_max,
@@ -187,6 +191,13 @@ def _offer(conf: OfferConf, local: list[PriceRow], desired: Desired) -> None:
             "price": "catalogue" if isinstance(conf.price, str) else "own",
         },
     }
+
+
+def endpoints_of(dialect: str, said: list[str], rows: list[PriceRow]) -> list[str]:
+    """What an offer serves: as it was said, if the vendor has those doors, else the vendor's default."""
+    vendor = catalogue.vendor(dialect)
+    check_endpoints(vendor, said)
+    return list(dict.fromkeys(said)) or default_endpoints(vendor, rows)
 
 
 def _engine(config: Config, engine: EngineOptions, desired: Desired, faults: list[Fault]) -> None:

@@ -91,7 +91,7 @@ def credential_fault(reference: str) -> str:
 def _offer(offer: OfferConf, at: Path) -> Iterator[Fault]:
     if not MODEL.match(offer.model):
         yield (*at, "model"), "A model's name is 1 to 200 visible ASCII characters.", 'As in "deepseek-v4-pro".'
-    if not offer.endpoints or len(set(offer.endpoints)) != len(offer.endpoints):
+    if offer.endpoints is not None and (not offer.endpoints or len(set(offer.endpoints)) != len(offer.endpoints)):
         yield (*at, "endpoints"), "Name each endpoint once, and at least one.", 'Right would be: endpoints = ["chat"]'
     if isinstance(offer.price, str):
         if offer.price != "catalogue":
@@ -127,7 +127,7 @@ def _price(price: PriceConf, at: Path) -> Iterator[Fault]:
             yield (
                 (*at, "rate", meter),
                 f"{rate!r} is not a rate.",
-                'A decimal string per 1,000,000 tokens, as in "0.15"; "0" means free.',
+                'A decimal string, per 1,000,000 where the meter counts tokens, as in "0.15"; "0" means free.',
             )
 
 

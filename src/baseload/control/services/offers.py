@@ -11,8 +11,9 @@ from sqlalchemy import Connection, select, update
 from baseload import store
 from baseload.control import audit, books
 from baseload.control.apply import insert_row, store_rows
-from baseload.control.config import ENDPOINTS, PriceConf
+from baseload.control.config import PriceConf
 from baseload.control.context import Context
+from baseload.control.desired import endpoints_of
 from baseload.control.rules import MODEL
 from baseload.errors import Refusal
 from baseload.ledger.prices import load_prices
@@ -42,7 +43,7 @@ def add(
     with store.writing(context.engine) as connection:
         found = insert_offer(
             connection, model=model, provider=provider, name=name, upstream_model=upstream_model,
-            endpoints=endpoints or ["chat"], price=price, context_max=context_max,
+            endpoints=endpoints or [], price=price, context_max=context_max,
         )  # fmt: skip
         audit.record(connection, actor, "offer.create", found)
         row = next(row for row in _rows(connection) if row["name"] == found)
@@ -61,17 +62,13 @@ def insert_offer(
     price: dict[str, Any] | str,
     context_max: int,
 ) -> str:
-    """Checks and inserts, or prices an offer that command made without a price; returns the offer's name."""
+    """Checks and inserts, or prices an offer that command made without a price; returns the offer's name.
+
+    Without `endpoints` the vendor's default is taken.
+    """
     if not MODEL.match(model):
         raise Refusal(
             "A model's name is 1 to 200 visible ASCII characters.", 'As in "llama".', code="name_wrong", param="model"
-        )
-    if unknown := [word for word in endpoints if word not in ENDPOINTS]:
-        raise Refusal(
-            f"{unknown[0]!r} is not an endpoint.",
-            f"Known: {', '.join(ENDPOINTS)}.",
-            code="endpoint_wrong",
-            param="endpoints",
         )
     row = connection.execute(select(t.providers).where(t.providers.c.name == provider)).first()
     if row is None:
@@ -95,12 +92,15 @@ def insert_offer(
         rows = books.catalogue_rows(row.dialect, upstream, row.extra.get("scope", ""), [])
     else:
         rows = books.offer_rows(provider, upstream, own_price(price))
+    if not endpoints and there is not None:
+        endpoints = list(there.endpoints)
+    endpoints = endpoints_of(row.dialect, endpoints, rows)
     values = {
         "name": name,
         "model": model,
         "provider_id": row.id,
         "upstream_model": upstream,
-        "endpoints": list(dict.fromkeys(endpoints)),
+        "endpoints": endpoints,
         "prices": store_rows(connection, rows),
         "extra": {
             "context_max": context_max,

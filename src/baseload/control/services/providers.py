@@ -15,7 +15,8 @@ from baseload.control.desired import provider_values
 from baseload.control.rules import NAME
 from baseload.control.services.offers import insert_offer, list_offers
 from baseload.errors import Refusal
-from baseload.providers import catalogue
+from baseload.providers import catalogue, google_auth
+from baseload.providers.vendor import Vendor
 from baseload.store import tables as t
 
 
@@ -93,10 +94,13 @@ def add(
         raise Refusal(
             f"{facts.title} needs a key.", "Give it on stdin, by --key-env or --key-file.", code="key_missing"
         )
-    check_key(key)
+    check_key(key, facts)
     values["credential"] = context.vault.seal(key) if key else ""
     chosen = models or books.priced_models(facts.name, values["extra"]["scope"])
-    endpoints = ["chat", "completions"] if facts.kind == "engine" else ["chat"]  # vendors' chat models rarely complete
+    # an engine's models complete as well; vendors' chat models rarely do, so there each model gets its default
+    endpoints: list[str] = []
+    if facts.kind == "engine":
+        endpoints += [word for word in ("chat", "completions") if word in facts.paths]
     with store.writing(context.engine) as connection:
         if connection.execute(select(t.providers.c.id).where(t.providers.c.name == name)).scalar() is not None:
             raise Refusal(
@@ -119,8 +123,11 @@ def add(
     return {"provider": provider, "offers": [row for row in list_offers(context) if row["name"] in offers]}
 
 
-def check_key(key: str) -> None:
-    """Refuses what no vendor's key can be; "" is no key."""
+def check_key(key: str, vendor: Vendor) -> None:
+    """Refuses what no key of this vendor can be; "" is no key."""
+    if vendor.auth.kind == "google" and key.startswith("{"):
+        google_auth.read_account(key)  # a service account's file, which no header has to carry
+        return
     if any(ord(char) <= 32 or ord(char) > 126 for char in key):
         raise Refusal("The key holds characters that no key has.", "Was more than the key pasted?", code="key_wrong")
 
@@ -129,8 +136,8 @@ def store_key(context: Context, actor: str, name: str, *, key: str) -> dict[str,
     """Seals a key for a provider that is there, in place of the one it had. A reference in the file stays."""
     if not key:
         raise Refusal("No key was given.", "Give it on stdin, by --key-env or --key-file.", code="key_wrong")
-    check_key(key)
     row = find(context, name)
+    check_key(key, catalogue.vendor(row.dialect))
     if row.declared and not row.credential.startswith("sealed:") and row.credential:
         raise Refusal(
             f"The credential of {name!r} is {row.credential}, by baseload.toml.",
