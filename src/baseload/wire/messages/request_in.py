@@ -201,7 +201,8 @@ def _metadata(raw: Raw | None) -> tuple[str, Raw]:
 def _output(members: Mapping[str, Raw], others: Others) -> tuple[Thought | None, Format | None]:
     """How much to think, and the format of the answer: both may stand in output_config."""
     config = _maybe(members, "output_config", _members) or {}
-    effort = _maybe(config, "effort", _str) if config.get("effort", NULL) != NULL else None
+    said = config.get("effort", NULL)
+    effort = "" if said == NULL else _value(said, "output_config.effort", _str)
     raw, param = config.get("format", NULL), "output_config.format"
     if raw == NULL:
         raw, param = members.get("output_format", NULL), "output_format"  # its name before it was released
@@ -214,7 +215,7 @@ def _output(members: Mapping[str, Raw], others: Others) -> tuple[Thought | None,
         if head.type != "json_schema" or head.schema in (ABSENT, NULL):
             raise invalid(param, "it must be a json_schema with its schema")
         form = Format(kind="schema", schema=head.schema)
-    return _thought(members.get("thinking"), effort or "", others), form
+    return _thought(members.get("thinking"), effort, others), form
 
 
 def _thought(raw: Raw | None, effort: str, others: Others) -> Thought | None:
