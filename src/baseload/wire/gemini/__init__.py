@@ -2,11 +2,13 @@
 
 In reading order: `names.py` (members under two spellings), `ask.py` (what a request asks; the patched body),
 `shapes.py` (replies as structs), `array.py` (streams as one JSON array), `frames.py` (streams in any form), `meter.py`
-(streams, read along), `facts.py` (whole replies), `usage.py` and `usage_out.py` (usageMetadata <-> meters), `finish.py`
-(finish reasons), `errors.py` (the envelope). Then the six of `canon`: `request_in.py` with `parts_in.py`, `media.py` and
-`schema.py`; `request_out.py` with `parts_out.py` and `thought_out.py`; `stream_in.py` with `partial.py` and
-`logprobs.py`; `reply_in.py`; `stream_out.py` and `reply_out.py` with `scribe.py` and `cite.py`. Last `count.py`
-(countTokens) and `embed.py` (embeddings, from and to OpenAI's).
+(streams, read along), `facts.py` (whole replies), `usage.py` and `usage_out.py` (usageMetadata <-> meters),
+`finish.py` (finish reasons), `errors.py` (the envelope).
+
+Then the six of `canon`: `request_in.py` with `parts_in.py`, `media.py` and `schema.py`; `request_out.py` with
+`parts_out.py` and `thought_out.py`; `stream_in.py` with `partial.py` and `logprobs.py`; `reply_in.py`; `stream_out.py`
+and `reply_out.py` with `scribe.py` and `cite.py`. Last `count.py` (countTokens) and `embed.py` (embeddings, from and to
+OpenAI's).
 """
 
 from baseload.wire.gemini.array import ArrayIn, ArrayOut

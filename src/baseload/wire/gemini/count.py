@@ -1,7 +1,8 @@
 """The endpoint `gemini_count` (countTokens): what is to be counted, and the reply.
 
-In:     a body with `contents`, or with a whole `generateContentRequest`. Out: the canonical request to count, the patched
-        body for a provider of this protocol, a body written for one, the reply both ways.
+In:     a body with `contents`, or with a whole `generateContentRequest`.
+Out:    the canonical request to count, the patched body for a provider of this protocol, a body written for one, the
+        reply both ways.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def patch(members: Mapping[str, Raw], ask: Ask, upstream_model: str, origin: str
 
 
 def write(request: Request, target: Target) -> Written:
-    """A body for a provider of this protocol. Vertex takes the members flat, Google's own API inside one more object."""
+    """A body for a provider of this protocol. Vertex takes the members flat, Google's own API in one more object."""
     written = request_out.write(request, target)
     if target.dialect == "vertex":
         return written

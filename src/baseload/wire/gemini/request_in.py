@@ -44,7 +44,7 @@ def read(members: Mapping[str, Raw], model: str = "", stream: bool = False) -> R
     request.metadata = body.get("labels") or ABSENT
     request.tier = body.text("serviceTier").lower()
     safety = body.get("safetySettings")
-    if safety is not None and safety != b"[]":
+    if safety is not None and bytes(safety) != b"[]":
         others["safetySettings"] = safety
     _rest(body, _READ, others)
     config = body.object("generationConfig")

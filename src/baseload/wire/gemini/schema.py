@@ -16,6 +16,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Raw
 
+from baseload.wire.ask import TRUE
 from baseload.wire.gemini.names import camel
 from baseload.wire.raw import FAILED, NULL
 
@@ -29,6 +30,7 @@ _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 _SINGLE = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames", "additionalItems")
 _NUMBERS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
 _RENAMED = {"defs": "$defs", "ref": "$ref", "example": "examples"}
+_QUOTE = 0x22
 DEPTH_MAX = 100
 """Levels of a schema that are looked into; below them it stays as it is."""
 
@@ -49,12 +51,12 @@ def _from_openapi(raw: Raw, lost: Callable[[str], None], depth: int) -> Raw:
         if name == "type":
             value = _lowered(value)
         elif name == "nullable":
-            nullable = value == b"true"
+            nullable = value == TRUE
             continue
         elif name == "propertyOrdering":
             lost(name)
             continue
-        elif name in _NUMBERS and bytes(value[:1]) == b'"':  # protobuf writes an int64 as a string
+        elif name in _NUMBERS and memoryview(value)[0] == _QUOTE:  # protobuf writes an int64 as a string
             value = Raw(bytes(value).strip(b'"'))
         elif name == "example":
             value = Raw(b"[" + bytes(value) + b"]")
@@ -68,7 +70,7 @@ def _from_openapi(raw: Raw, lost: Callable[[str], None], depth: int) -> Raw:
 
 def _allow_null(schema: dict[str, Raw]) -> None:
     kind = schema.get("type")
-    if kind is not None and bytes(kind[:1]) == b'"':
+    if kind is not None and memoryview(kind)[0] == _QUOTE:
         schema["type"] = Raw(b"[" + bytes(kind) + b',"null"]')
         enum = _items(schema.get("enum"))
         if enum and NULL not in enum:

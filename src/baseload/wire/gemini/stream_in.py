@@ -1,12 +1,14 @@
 """A generateContent stream of a provider -> canonical events.
 
 In:     frames, or bytes cut anywhere, then `close()`.
-Out:    events in the order of `canon/events.py`.
-Pieces of one kind in a row are one block. A function call comes whole, or in `partialArgs`: then its block is open while
-they come and its arguments are one piece at the end. A signature on anything but a thought is a thinking block of its
-own, without text, before the block that it belongs to.
+Out:    events in the order of `canon/events.py`. A frame that is no JSON raises `ProviderFault("garbage")`.
+
+Pieces of one kind in a row are one block. A function call comes whole, or in `partialArgs`: then its block is open
+while they come and its arguments are one piece at the end. A signature on anything but a thought is a thinking block of
+its own, without text, before the block that it belongs to.
 `Finished` waits for the end of the body: some endpoints repeat a finishReason on every object. Usage goes out with the
-first object that has it and again at the end. A body that ends without any finish ends without `Ended`: it broke off.
+first object that has it and again at the end. A body that ends without a finish, or after an error, ends without
+`Ended`: it broke off.
 Holds:  nothing but the open block's kind, and arguments that come in pieces.
 """
 
@@ -36,21 +38,32 @@ from baseload.wire.gemini.frames import Cutter
 from baseload.wire.gemini.media import standard
 from baseload.wire.gemini.meter import CANDIDATES_MAX
 from baseload.wire.gemini.partial import PartialArguments
-from baseload.wire.gemini.shapes import Call, Candidate, Chunk, Part, citations_of, decode_chunk, objects_in, payload_of
-from baseload.wire.raw import ABSENT, FAILED
+from baseload.wire.gemini.shapes import (
+    Call,
+    Candidate,
+    Chunk,
+    Part,
+    citations_of,
+    decode_chunk,
+    is_error,
+    objects_in,
+    payload_of,
+)
+from baseload.wire.raw import ABSENT, FAILED, NULL
 from baseload.wire.usage import normalise
 
 
 class StreamIn:
     """See the module. `feed` and `close` return events."""
 
-    __slots__ = ("_blocked", "_choices", "_counted", "_cutter", "_started", "_target", "_usage")
+    __slots__ = ("_blocked", "_choices", "_counted", "_cutter", "_failed", "_started", "_target", "_usage")
 
     def __init__(self, target: Target) -> None:
         self._target = target
         self._cutter = Cutter()
         self._choices: dict[int, _Choice] = {}
         self._started = False
+        self._failed = False  # an error came: nothing is told after it
         self._blocked = ""
         self._usage: list[bytes] = []  # the first report and the last
         self._counted = b""
@@ -65,8 +78,13 @@ class StreamIn:
         """The end of the body. `whole`: it was a reply that is no stream, so what has no finishReason is done too."""
         events: list[AnyEvent] = []
         rest = self._cutter.close()
-        if rest:
-            self._frame(rest, events)
+        if payload_of(rest) is not None:
+            try:
+                self._frame(rest, events)
+            except ProviderFault:
+                return events  # half a frame: the connection was lost within it
+        if self._failed or self._cutter.broken:
+            return events
         choices = self._choices
         if self._blocked and not choices:
             choices[0] = _Choice(0)
@@ -88,15 +106,22 @@ class StreamIn:
         return events
 
     def _frame(self, frame: bytes, events: list[AnyEvent]) -> None:
+        if self._failed:
+            return
         payload = payload_of(frame)
         if payload is None:
-            events.append(Beat())
+            if not (events and isinstance(events[-1], Beat)):
+                events.append(Beat())
             return
         try:
-            for each in objects_in(payload):
-                self._chunk(decode_chunk(each), events)
+            chunks = [decode_chunk(each) for each in objects_in(payload)]
         except FAILED:
-            return  # the meter counts it as malformed
+            raise ProviderFault("garbage", "a frame of the reply is no JSON object", sent=True) from None
+        for chunk in chunks:
+            if chunk.error is not ABSENT and is_error(chunk.error):
+                self._failed = True  # the meter has the error
+                return
+            self._chunk(chunk, events)
 
     def _chunk(self, chunk: Chunk, events: list[AnyEvent]) -> None:
         candidates = chunk.candidates or ()
@@ -227,7 +252,7 @@ class _Choice:
             if not call.will_continue:
                 self.shut(events)
             return
-        if call.args is not ABSENT and call.args != b"null":
+        if call.args is not ABSENT and call.args != NULL:
             events.append(Delta(choice=self.index, block=self._block, text=bytes(call.args).decode("utf-8", "replace")))
         self.shut(events)
 
