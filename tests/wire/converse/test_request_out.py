@@ -263,6 +263,21 @@ def test_pitfall_09_images_by_url_are_refused_by_their_place():
     assert refused(system, *turns, protocol="messages") == "messages.1.content.1"
 
 
+def test_places_are_named_as_the_client_counts_them():
+    picture = user(Media(kind="image", url="https://example.org/a.png"))
+    results = user(ToolResult(id="a", content=[]), ToolResult(id="b", content=[]))
+    turns = [
+        Turn("system", [Text(text="s")]),
+        HI,
+        said(ToolCall(id="a", name="f"), ToolCall(id="b", name="f")),
+        results,
+    ]
+    assert refused(*turns, picture) == "messages.5.content.0", "each result is a message in chat"
+    assert refused(*turns, picture, protocol="messages") == "messages.3.content.0"
+    assert refused(*turns, picture, protocol="gemini") == "contents.3.parts.0"
+    assert refused(*turns, picture, protocol="responses") == "input"
+
+
 @pytest.mark.parametrize(
     "part",
     [

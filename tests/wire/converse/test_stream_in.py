@@ -230,6 +230,14 @@ def test_a_payload_that_is_no_json_is_garbage():
     assert caught.value.fault == "garbage"
 
 
+def test_pitfall_28_half_of_a_surrogate_pair_breaks_nothing():
+    headers = {":message-type": "event", ":event-type": "contentBlockDelta"}
+    half = eventstream.write(headers, b'{"contentBlockIndex":0,"delta":{"text":"a\\ud83d"}}')
+    answer = fold(read(START + half + stop(0) + end("end_turn"))).answers[0]
+    assert isinstance(answer.parts[0], Text)
+    assert answer.parts[0].text.startswith("a")
+
+
 def test_an_endless_signature_is_garbage():
     stream = StreamIn(TARGET, cap=1000)
     stream.feed(START)

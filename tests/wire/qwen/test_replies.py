@@ -238,6 +238,14 @@ def test_what_is_no_reply_is_garbage(raw: bytes):
     assert caught.value.fault == "garbage"
 
 
+def test_pitfall_28_half_of_a_surrogate_pair_breaks_nothing():
+    body = json.dumps(reply({"content": "a\ud83d"}, 1, "stop"))
+    assert read(body.encode(), TARGET).answers[0].reason == "stop"
+    assert events(b"data:" + body.encode() + b"\n\n")[-1] == Ended()
+    assert metered(b"data:" + body.encode() + b"\n\n").malformed == 0
+    assert not read_reply(body.encode()).malformed
+
+
 def test_endless_choices_are_garbage():
     with pytest.raises(ProviderFault, match="number 1000000"):
         events(frame(1, reply({"content": "a"}, 1, index=1_000_000)))

@@ -5,6 +5,8 @@ In:     a protocol and a field of `Request`. Out: the client's own word, e.g. `g
 
 from __future__ import annotations
 
+from baseload.wire.canon.request import Request, ToolResult
+
 _CONFIG = "generationConfig."
 
 _NAMES: dict[str, dict[str, str]] = {
@@ -66,3 +68,36 @@ _NAMES: dict[str, dict[str, str]] = {
 def name_of(protocol: str, field: str) -> str:
     """The client's word for a field of `Request`; the field's own name where they are the same."""
     return _NAMES.get(protocol, {}).get(field, field)
+
+
+_SYSTEM = {"messages": "system", "gemini": "systemInstruction"}
+_PARTS = {"gemini": "parts"}
+
+
+def places(request: Request) -> list[str]:
+    """What the client calls each turn of the request, e.g. `messages.2`.
+
+    Chat's tool messages that follow each other are one turn here, so they are counted one by one. Anthropic and Gemini
+    have a member of its own for the system's turn. Items of Responses become parts or turns: all of them are `input`.
+    """
+    protocol = request.protocol
+    word = name_of(protocol, "turns")
+    if protocol == "responses":
+        return [word] * len(request.turns)
+    found: list[str] = []
+    number = 0
+    for at, turn in enumerate(request.turns):
+        if at == 0 and turn.role == "system" and protocol in _SYSTEM:
+            found.append(_SYSTEM[protocol])
+            continue
+        found.append(f"{word}.{number}")
+        results = sum(isinstance(part, ToolResult) for part in turn.parts) if protocol == "chat" else 0
+        number += results or 1
+    return found
+
+
+def part_of(protocol: str, place: str, number: int) -> str:
+    """What the client calls a part of the turn at `place`."""
+    if protocol == "responses":
+        return place
+    return f"{place}.{_PARTS.get(protocol, 'content')}.{number}"

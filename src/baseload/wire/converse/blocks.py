@@ -17,7 +17,7 @@ from msgspec import Raw
 
 from baseload.wire.canon import ids
 from baseload.wire.canon.carry import Loss, Target
-from baseload.wire.canon.names import name_of
+from baseload.wire.canon.names import name_of, part_of, places
 from baseload.wire.canon.request import AnyPart, Media, Opaque, Refused, Request, Text, Thinking, ToolCall, ToolResult
 from baseload.wire.converse import media
 from baseload.wire.raw import ABSENT, FAILED
@@ -27,8 +27,6 @@ Block = dict[str, Any]
 _HOUR = {"type": "default", "ttl": "1h"}
 _CACHED = {"5m": {"type": "default"}, "30m": _HOUR, "1h": _HOUR}  # the next longer lifetime; an hour is the longest
 _LEGAL_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}\Z")  # botocore, ToolUseId
-_INSIDE = {"messages": "content", "chat": "content", "responses": "content", "gemini": "parts"}
-_SYSTEM = {"messages": "system", "gemini": "systemInstruction"}
 
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 
@@ -50,8 +48,7 @@ class Conversation:
 
     def read(self) -> None:
         late = False
-        for at, turn in enumerate(self._request.turns):
-            where = self._where(at)
+        for turn, where in zip(self._request.turns, places(self._request), strict=True):
             if turn.name:
                 self._loss.lose("name", f"{where}.name")
             if turn.role in ("system", "developer"):
@@ -66,7 +63,7 @@ class Conversation:
                 self._end_message()
                 self._role = role
             for number, part in enumerate(turn.parts):
-                self._take(part, f"{where}.{_INSIDE.get(self._request.protocol, 'content')}.{number}")
+                self._take(part, part_of(self._request.protocol, where, number))
         self._end_message()
         if not self.messages and self.system:  # a conversation cannot be empty here
             self.messages, self.system = [{"role": "user", "content": self.system}], []
@@ -74,16 +71,6 @@ class Conversation:
 
     def _moved(self) -> None:
         self._loss.lose("other", f"{name_of(self._request.protocol, 'turns')}.system_position")
-
-    def _where(self, at: int) -> str:
-        """What the client calls the turn. Protocols with a system member of their own count messages without it."""
-        protocol = self._request.protocol
-        apart = _SYSTEM.get(protocol)
-        if apart and self._request.turns[0].role == "system":
-            if at == 0:
-                return apart
-            at -= 1
-        return f"{name_of(protocol, 'turns')}.{at}"
 
     def _end_message(self) -> None:
         content = self._results + self._rest

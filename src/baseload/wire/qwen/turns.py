@@ -13,7 +13,7 @@ from typing import Any
 
 from baseload.wire.canon import ids
 from baseload.wire.canon.carry import Loss, Target
-from baseload.wire.canon.names import name_of
+from baseload.wire.canon.names import part_of, places
 from baseload.wire.canon.request import (
     AnyPart,
     Media,
@@ -34,8 +34,6 @@ _MARK = {"type": "ephemeral"}
 _TTL = "5m"  # the only lifetime there is
 _MIMES = {"image": "image/jpeg", "audio": "audio/wav", "video": "video/mp4"}
 """Kinds of media that are taken, and what data of them is called where nobody says its type."""
-_INSIDE = {"gemini": "parts"}
-_SYSTEM = {"messages": "system", "gemini": "systemInstruction"}
 
 
 def write(request: Request, target: Target, loss: Loss) -> list[Message]:
@@ -61,8 +59,7 @@ class _Writer:
 
     def messages(self) -> list[Message]:
         messages: list[Message] = []
-        for at, turn in enumerate(self._request.turns):
-            where = self._where(at)
+        for turn, where in zip(self._request.turns, places(self._request), strict=True):
             if turn.name:
                 self._loss.lose("name", f"{where}.name")
             if turn.role == "assistant":
@@ -71,26 +68,13 @@ class _Writer:
                 messages += self._other(turn, where)
         return messages
 
-    def _where(self, at: int) -> str:
-        """What the client calls the turn. Protocols with a system member of their own count messages without it."""
-        protocol = self._request.protocol
-        apart = _SYSTEM.get(protocol)
-        if apart and self._request.turns[0].role == "system":
-            if at == 0:
-                return apart
-            at -= 1
-        return f"{name_of(protocol, 'turns')}.{at}"
-
-    def _param(self, where: str, number: int) -> str:
-        return f"{where}.{_INSIDE.get(self._request.protocol, 'content')}.{number}"
-
     def _other(self, turn: Turn, where: str) -> list[Message]:
         """A system turn, or results of tools and what the user says."""
         role = "user" if turn.role == "user" else "system"  # the role `developer` is not known (pitfall 8)
         results: list[Message] = []
         pieces: list[Message] = []
         for number, part in enumerate(turn.parts):
-            param = self._param(where, number)
+            param = part_of(self._request.protocol, where, number)
             if isinstance(part, ToolResult):
                 results.append(self._result(part, param))
             else:
@@ -102,7 +86,7 @@ class _Writer:
         calls: list[Message] = []
         thought: list[str] = []
         for number, part in enumerate(turn.parts):
-            param = self._param(where, number)
+            param = part_of(self._request.protocol, where, number)
             if isinstance(part, ToolCall):
                 calls.append(self._call(part, len(calls), param))
             elif isinstance(part, Thinking):
