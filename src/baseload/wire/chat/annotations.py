@@ -16,12 +16,12 @@ _STARTS = ("start_index", "startIndex")
 _ENDS = ("end_index", "endIndex")
 
 
-def annotation_of(protocol: str, raw: Raw, start: int, end: int) -> dict[str, Any] | Raw | None:
+def annotation_of(protocol: str, raw: Raw, start: int, end: int) -> dict[str, Any] | None:
     """chat's own go as they came. Others: Responses has the members flat, Anthropic's web results have no indices (the
     cited block is the span: `start` to `end`), Gemini says `uri`, at the top or within `web`."""
     found = loose.members(raw)
     if protocol == "chat":
-        return raw if found else None
+        return dict(found) or None
     inner = found if any(name in found for name in _URLS) else loose.members(found.get("web"))
     url = next((text for name in _URLS if (text := loose.text(inner.get(name)))), "")
     if not url:

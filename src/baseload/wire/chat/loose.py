@@ -84,6 +84,8 @@ def marked(data: bytes) -> bytes:
     """JSON in which no half of a surrogate pair stands alone; the same object where none did."""
     if b"\\ud" not in data and b"\\uD" not in data:
         return data
+    if not any(found.group(1) for found in _ESCAPES.finditer(data)):
+        return data
     return _ESCAPES.sub(_mark, data)
 
 

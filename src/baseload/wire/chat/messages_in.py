@@ -132,7 +132,7 @@ def _assistant(found: Mapping[str, Raw], param: str, at: int, ttl: str, function
         plain = ""  # said within the content already
     if not plain and not details:
         return last
-    return place(plain, details, parts, calls)
+    return place(plain, details, parts, calls, ours=True)
 
 
 def _cite(found: Mapping[str, Raw], parts: list[AnyPart], param: str) -> None:

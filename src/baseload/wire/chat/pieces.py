@@ -85,7 +85,7 @@ class Chunk(msgspec.Struct, gc=False):
     service_tier: str | None = None
     error: Raw = ABSENT
     timings: Raw = ABSENT
-    rough: bool = False  # read member by member: texts may hold marked halves (`loose.joined`)
+    rough: bool = False  # texts may hold marked halves (`loose.joined`)
 
 
 _decode = msgspec.json.Decoder(Chunk).decode
@@ -104,7 +104,8 @@ def read(data: bytes) -> Chunk:
 
 def _read_loosely(data: bytes) -> Chunk:
     try:
-        found = _decode_members(loose.marked(data))
+        whole = loose.marked(data)
+        found = _decode_members(whole)
     except FAILED as why:
         raise ProviderFault("garbage", f"the reply holds a frame that is no JSON object: {why}", sent=True) from None
     choices = [_choice(loose.members(raw)) for raw in loose.items(found.get("choices"))]
@@ -116,7 +117,7 @@ def _read_loosely(data: bytes) -> Chunk:
         service_tier=loose.text(found.get("service_tier")),
         error=found.get("error", ABSENT),
         timings=found.get("timings", ABSENT),
-        rough=True,
+        rough=whole is not data,
     )
 
 

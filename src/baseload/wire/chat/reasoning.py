@@ -77,13 +77,13 @@ def merged(details: list[Detail]) -> list[Detail]:
     return found
 
 
-def thinking_of(found: Detail, calls: tuple[str, ...]) -> Thinking:
-    """A thought; its signature unsealed. `calls` are the ids of the message's tool calls."""
+def thinking_of(found: Detail, calls: tuple[str, ...], ours: bool) -> Thinking:
+    """A thought. `calls` are the ids of the message's tool calls; `ours`: a seal on its signature is our own."""
     text = found.text or found.summary or ""
     signature = found.data or found.signature or ""
     id_ = "" if found.id in calls else found.id or ""
     redacted = found.type == ENCRYPTED or (not text and bool(found.data))
-    sealed = unseal(signature)
+    sealed = unseal(signature) if ours else None
     if sealed is None:
         signature = pack(signature, id_, found.format or "")
         return Thinking(
@@ -104,8 +104,14 @@ def thinking_of(found: Detail, calls: tuple[str, ...]) -> Thinking:
     )
 
 
-def place(plain: str, details: list[Detail], said: list[AnyPart], calls: list[ToolCall]) -> list[AnyPart]:
-    """The parts of an assistant turn in order: thoughts where their side field says, else before everything."""
+def place(
+    plain: str, details: list[Detail], said: list[AnyPart], calls: list[ToolCall], *, ours: bool
+) -> list[AnyPart]:
+    """The parts of an assistant turn in order: thoughts where their side field says, else before everything.
+
+    `ours`: the turn comes from a client, so that its seals are ours. A provider's may be sealed by a gateway of its
+    own, which wants them back as they are.
+    """
     thoughts = merged(details)
     ids = tuple(call.id for call in calls)
     told = any(thought.text or thought.summary for thought in thoughts)
@@ -113,7 +119,7 @@ def place(plain: str, details: list[Detail], said: list[AnyPart], calls: list[To
     before: dict[str, list[AnyPart]] = {}
     within: list[tuple[int, Thinking]] = []
     for thought in thoughts:
-        made = thinking_of(thought, ids)
+        made = thinking_of(thought, ids, ours)
         anchor = thought.before if thought.before in ids else thought.id if thought.id in ids else None
         if not (made.text or made.signature):
             continue

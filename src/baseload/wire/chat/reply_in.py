@@ -6,6 +6,7 @@ Raises `ProviderFault("garbage")` for what is no reply.
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import Raw
 
 from baseload.errors import ProviderFault
@@ -26,6 +27,9 @@ def read(body: bytes, target: Target) -> Reply:
     chunk = pieces.read(body)
     if not chunk.choices:
         raise ProviderFault("garbage", "the reply has no choices", sent=True)
+    if chunk.rough:
+        for choice in chunk.choices:
+            _heal(choice.message or choice.delta)
     facts = read_reply("chat", body)
     meters = normalise("openai-chat", target.dialect, facts.usages).meters if facts.usages else {}
     return Reply(
@@ -35,6 +39,24 @@ def read(body: bytes, target: Target) -> Reply:
         meters=meters or None,
         tier=chunk.service_tier or facts.service_tier,
     )
+
+
+def _heal(message: pieces.Piece | None) -> None:
+    """Halves of surrogate pairs that stand alone become U+FFFD: nothing comes after them here."""
+    if message is None:
+        return
+    for holder in (message, message.function_call, *(message.reasoning_details or ())):
+        _heal_one(holder)
+    for call in message.tool_calls or ():
+        _heal_one(call.function)
+        _heal_one(call.custom)
+
+
+def _heal_one(holder: msgspec.Struct | None) -> None:
+    for name in () if holder is None else holder.__struct_fields__:
+        found = getattr(holder, name)
+        if isinstance(found, str):
+            setattr(holder, name, loose.complete(found))
 
 
 def _ordered(choices: list[pieces.Choice]) -> list[pieces.Choice]:
@@ -48,18 +70,18 @@ def _answer(choice: pieces.Choice) -> Answer:
     message = choice.message or choice.delta or pieces.Piece()
     calls = _calls(message)
     said: list[AnyPart] = []
-    content = loose.complete(message.content or "")
+    content = message.content or ""
     if content:
         cited = tuple(message.annotations or ())
         said.append(Text(text=content, citations=cited, citations_of="chat" if cited else ""))
     said += _media(message)
     if message.refusal:
-        said.append(Refused(text=loose.complete(message.refusal)))
-    plain = loose.complete(message.reasoning_content or message.reasoning or "")
+        said.append(Refused(text=message.refusal))
+    plain = message.reasoning_content or message.reasoning or ""
     native = choice.finish_reason or ""
     logprobs = ABSENT if choice.logprobs is None or choice.logprobs.content == NULL else choice.logprobs.content
     answer = Answer(
-        parts=place(plain, message.reasoning_details or [], said, calls),
+        parts=place(plain, message.reasoning_details or [], said, calls, ours=False),
         reason=finish_of(native, bool(calls)),
         native=native,
         logprobs=logprobs,
@@ -84,15 +106,13 @@ def _calls(message: pieces.Piece) -> list[ToolCall]:
         id_ = call.id or ids.invent()
         function, custom = call.function, call.custom
         if custom is not None and custom.name:
-            calls.append(
-                ToolCall(id=id_, name=custom.name, arguments=loose.complete(custom.input or ""), kind="custom")
-            )
+            calls.append(ToolCall(id=id_, name=custom.name, arguments=custom.input or "", kind="custom"))
         elif function is not None:
-            arguments = loose.complete(function.arguments or "")
+            arguments = function.arguments or ""
             calls.append(ToolCall(id=id_, name=function.name or "", arguments=arguments))
     function = message.function_call
     if function is not None and (function.name or function.arguments):
-        arguments = loose.complete(function.arguments or "")
+        arguments = function.arguments or ""
         calls.append(ToolCall(id=ids.invent(), name=function.name or "", arguments=arguments))
     return calls
 

@@ -235,10 +235,13 @@ class StreamIn:
     def _delta(
         self, number: int, state: _Choice, block: int, text: str, out: list[AnyEvent], logprobs: Raw = ABSENT
     ) -> None:
-        if self._rough or state.halves:
-            text, half = loose.joined(state.halves.pop(block, "") + text)
+        half = state.halves.pop(block, "") if state.halves else ""
+        if self._rough:
+            text, half = loose.joined(half + text)
             if half:
                 state.halves[block] = half
+        elif half:
+            text = "\ufffd" + text  # its other half would have been marked too
         if text or logprobs is not ABSENT:
             out.append(Delta(choice=number, block=block, text=text, logprobs=logprobs))
 

@@ -69,11 +69,12 @@ class _Block:
 
 
 class _Choice:
-    __slots__ = ("blocks", "chars", "finished", "pending", "thoughts", "tools")
+    __slots__ = ("blocks", "chars", "finished", "notes", "pending", "thoughts", "tools")
 
     def __init__(self) -> None:
         self.blocks: dict[int, _Block] = {}  # the open ones
         self.chars = 0  # of content so far
+        self.notes = 0  # citations
         self.tools = 0
         self.thoughts = 0
         self.pending: list[_Block] = []  # thoughts after a tool call, which wait for the call they precede
@@ -220,8 +221,10 @@ class StreamOut:
         choice = self._choice(event.choice, out)
         block = choice.blocks.get(event.block)
         start = block.start if block is not None else choice.chars
-        made: Any = annotation_of(event.protocol, event.raw, start, choice.chars)
+        made = annotation_of(event.protocol, event.raw, start, choice.chars)
         if made is not None:
+            made["index"] = choice.notes  # OpenAI's client puts lists of later chunks together by it
+            choice.notes += 1
             self._put(event.choice, _encode({"annotations": [made]}), out)
 
     def _shut(self, event: Closed, out: list[bytes]) -> None:
