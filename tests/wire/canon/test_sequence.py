@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -291,3 +293,34 @@ def test_when_the_events_arrive_changes_nothing(events, data):
         out += sequencer.put(events[at : at + step])
         at += step
     assert out == Sequencer().put(events)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text('{}[]"\\aü \n'),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('{}[]"\\a'), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text('{}"\\a'), _JSON, max_size=3), st.booleans(), st.data())
+def test_the_end_of_arguments_is_found_exactly_at_their_last_bracket(value, spaced, data):
+    """Any object, in pieces cut anywhere: the next block goes live after the last bracket and not one piece earlier."""
+    text = json.dumps(value, ensure_ascii=False, indent=1 if spaced else None)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=5)))
+    pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    sequencer = Sequencer()
+    sequencer.put([tool(0), tool(1)])
+    came = ""
+    for piece in pieces:
+        before, came = came, came + piece
+        assert (tool(1) in sequencer.put([d(0, piece)])) == (came == text != before)
+    for short in range(len(text)):
+        assert tool(1) not in Sequencer().put([tool(0), d(0, text[:short]), tool(1)])
+
+
+@pytest.mark.parametrize("filler", ["\\n" * 2_000_000, "[" * 1_000_000 + "]" * 1_000_000])
+def test_large_arguments_are_looked_at_once(filler):
+    """Four million characters of what needs most care; a scan that looks back would not come to an end."""
+    body = '{"a":"' + filler + '"}' if filler[0] == "\\" else '{"a":' + filler + "}"
+    out = Sequencer().put([tool(0), *(d(0, body[at : at + 65_536]) for at in range(0, len(body), 65_536)), tool(1)])
+    assert out[-2:] == [end(0), tool(1)]

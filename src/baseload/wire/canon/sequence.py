@@ -31,8 +31,8 @@ EVENT_COST = 64
 BLOCKS_MAX = 1024
 CHOICES_MAX = 1024
 
-_OUTSIDE = re.compile(r'[{}\[\]"]')
-_INSIDE = re.compile(r'["\\]')
+_OUTSIDE = re.compile(r'"|[{\[]+|[}\]]+')
+_INSIDE = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _SPACE = " \t\r\n"
 _FLOWING = ("text", "thinking", "refusal")
 _OfBlock = Delta | Signed | Cited
@@ -236,27 +236,31 @@ class _Scan:
                 self._spoilt = True
                 return
             self._begun = True
-        at, end = 0, len(text)
+        at, end = int(self._escaped), len(text)
+        if text:
+            self._escaped = False
         while at < end:
-            if self._escaped:
-                self._escaped = False
+            if self._quoted:
+                inside = _INSIDE.match(text, at)
+                at = inside.end() if inside is not None else at
+                if at < end:  # a quote, or a backslash that ends this piece
+                    self._quoted, self._escaped = text[at] != '"', text[at] != '"'
                 at += 1
                 continue
-            hit = (_INSIDE if self._quoted else _OUTSIDE).search(text, at)
+            hit = _OUTSIDE.search(text, at)
             if hit is None:
                 return
-            at, mark = hit.end(), hit.group()
-            if mark == '"':
-                self._quoted = not self._quoted
-            elif mark == "\\":
-                self._escaped = True
-            elif mark in "{[":
-                self._depth += 1
+            at, run = hit.end(), hit.end() - hit.start()
+            if text[hit.start()] == '"':
+                self._quoted = True
+            elif text[hit.start()] in "{[":
+                self._depth += run
+            elif run < self._depth:
+                self._depth -= run
             else:
-                self._depth -= 1
-                if not self._depth:
-                    self._spoilt = bool(text[at:].strip(_SPACE))
-                    return
+                self._spoilt = bool(text[hit.start() + self._depth :].strip(_SPACE))
+                self._depth = 0
+                return
 
 
 def _cost(event: AnyEvent) -> int:
