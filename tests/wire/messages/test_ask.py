@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -199,3 +200,15 @@ def test_a_seal_quoted_in_a_text_stays():
 
 def test_without_an_origin_no_seal_is_good():
     assert sent(conversation(think(seal("", "S")), TAIL), "") == conversation(TAIL)
+
+
+def test_lesson_56_a_large_image_beside_sealed_thinking_costs_no_memory():
+    image = '{"type":"image","source":{"type":"base64","data":"' + "A" * 8_000_000 + '"}}'
+    escapes = json.dumps({"type": "text", "text": "\n" * 500_000})
+    body = conversation(image, escapes, think(seal("x/y", "S")))
+    tracemalloc.start()
+    out = sent(body, "a/b")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert out == conversation(image, escapes)
+    assert peak < 12 * len(body)

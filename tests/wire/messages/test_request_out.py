@@ -559,3 +559,40 @@ def test_with_lossless_every_loss_is_a_refusal():
     target = Target(protocol="messages", model="c", lossless=True)
     assert refused(seed=1, target=target).param == "seed"
     assert refused(USER, Turn("system", [Text(text="x")]), target=target).param == "messages.system_position"
+
+
+def test_pitfall_01_unsigned_thinking_goes_back_to_a_model_that_signs_nothing():
+    target = Target(protocol="messages", dialect="deepseek", model="v4", thought="budget")
+    turn = Turn("assistant", [Thinking(text="t", origin="deepseek/v4"), call()])
+    body, dropped = both(
+        USER, turn, Turn("user", [result()]), tools=TOOLS, thought=Thought(effort="high"), target=target
+    )
+    assert body["messages"][1]["content"][0] == {"type": "thinking", "thinking": "t", "signature": ""}
+    assert body["thinking"]["type"] == "enabled"
+    assert dropped == ()
+
+
+def test_thinking_by_effort_has_room_for_an_answer_where_nobody_set_a_limit():
+    target = Target(protocol="messages", dialect="anthropic", model="c", thought="adaptive")
+    assert write(thought=Thought(effort="max"), target=target)["max_tokens"] == budget_of("max") + 4096
+    assert write(thought=Thought(mode="on"), target=target)["max_tokens"] == budget_of("high") + 4096
+    assert write(thought=Thought(effort="max"), max_output=100, target=target)["max_tokens"] == 100
+
+
+def test_what_a_dialect_refuses_is_left_out_and_named():
+    target = Target(
+        protocol="messages", dialect="x", model="y", unsupported=("parallel", "stop", "user", "tier", "top_k", "strict")
+    )
+    body, dropped = both(
+        tools=[Tool(name="f", strict=True)],
+        choice=Choice("required"),
+        parallel=False,
+        stop=("END",),
+        user="u",
+        tier="auto",
+        top_k=3,
+        target=target,
+    )
+    assert body.keys() == {"model", "max_tokens", "messages", "tools", "tool_choice"}
+    assert body["tool_choice"] == {"type": "any"}
+    assert sorted(dropped) == ["parallel_tool_calls", "service_tier", "stop", "tools.0.strict", "top_k", "user"]

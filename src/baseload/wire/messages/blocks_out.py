@@ -69,6 +69,11 @@ def input_of(arguments: str, *, custom: bool = False) -> Raw:
     return Raw(raw)
 
 
+def is_claude(target: Target) -> bool:
+    """Whether the rules of the vendor's own models hold, and not only the protocol's."""
+    return target.dialect == "anthropic" or "claude" in target.model
+
+
 class Conversation:
     """Writes the turns of one request; see the module."""
 
@@ -83,11 +88,12 @@ class Conversation:
         self._write()
 
     def good(self, part: Thinking) -> bool:
-        """Whether the part carries a signature that the target's own model made."""
-        if not part.signature:
+        """Whether the target's own model made it: Claude proves its thinking, other vendors' models may sign nothing."""
+        if not part.origin:
+            return bool(part.signature) and self._request.protocol == self._target.protocol
+        if part.origin != self._target.origin:
             return False
-        own = not part.origin and self._request.protocol == self._target.protocol
-        return own or (part.origin != "" and part.origin == self._target.origin)
+        return bool(part.signature or (part.text and not is_claude(self._target)))
 
     def _write(self) -> None:
         late = False

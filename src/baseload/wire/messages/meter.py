@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from baseload.wire.body import half_surrogates_masked
 from baseload.wire.chat.shapes import text_or_empty, utf8_len
+from baseload.wire.messages.frames import Frames, payload_of
 from baseload.wire.messages.reports import Reports
 from baseload.wire.messages.shapes import (
     Event,
@@ -25,7 +26,7 @@ from baseload.wire.messages.shapes import (
     tier_of,
 )
 from baseload.wire.raw import ABSENT, FAILED
-from baseload.wire.sse import FRAME_MAX, FrameCutter, data_of
+from baseload.wire.sse import FRAME_MAX
 
 ERROR_MAX = 64 * 1024
 """Bytes kept of an error inside a stream."""
@@ -39,7 +40,7 @@ class StreamMeter:
 
     __slots__ = (
         "_cap",
-        "_cutter",
+        "_frames",
         "_pending",
         "_reports",
         "done",
@@ -58,8 +59,8 @@ class StreamMeter:
     def __init__(self, strip: bool = False, cap: int = FRAME_MAX) -> None:
         """`strip` is there for the shape all meters have: this protocol has no frame that nobody asked for."""
         self._cap = cap
-        self._cutter = FrameCutter(cap)
-        self._pending = self._cutter.pending
+        self._frames = Frames(cap)
+        self._pending = self._frames.pending
         self._reports = Reports()
         self.usage = b""  # the last report, byte for byte; b"" = none came
         self.done = False  # message_stop came
@@ -80,42 +81,31 @@ class StreamMeter:
 
     def feed(self, piece: bytes) -> bytes:
         """What to forward now: whole frames only. Raises `ProviderFault("garbage")` when one exceeds the cap."""
-        if (
-            piece[-2:] == b"\n\n"
-            and not self._pending
-            and len(piece) <= self._cap
-            and _CR not in piece
-            and piece[0] != _LF
-            and b"\n\n\n" not in piece
-        ):  # whole frames that end in LF: nearly every piece
-            for frame in piece[:-2].split(b"\n\n"):
-                self._read(frame)
-            return piece
-        frames = self._cutter.feed(piece)
+        if piece[-2:] == b"\n\n" and piece[:6] == b"event:" and not self._pending and len(piece) <= self._cap:
+            at = piece.find(b"\ndata:")
+            payload = piece[at + 6 : -2]
+            if at > 0 and _LF not in payload and _CR not in piece:  # one whole frame: nearly every piece
+                self._take(payload)
+                return piece
+        whole, frames = self._frames.cut(piece)
         for frame in frames:
-            self._read(frame.rstrip(b"\r\n"))
-        return frames[0] if len(frames) == 1 else b"".join(frames)
+            self._read(frame)
+        return whole
 
     def close(self) -> bytes:
         """The end of the body: the unfinished rest, to forward. A last frame without its blank line still counts."""
-        rest = self._cutter.close()
-        if rest:
-            self._read(rest.rstrip(b"\r\n"))
+        rest, frames = self._frames.rest()
+        for frame in frames:
+            self._read(frame)
         return rest
 
     def _read(self, frame: bytes) -> None:
         """Takes the facts of one frame, without its blank line."""
-        if frame[:6] == b"event:":
-            at = frame.find(b"\ndata:")
-            payload = frame[at + 6 :] if at > 0 else b"\n"
-        elif frame[:5] == b"data:":
-            payload = frame[5:]  # JSON allows the space before it
-        else:
-            payload = b"\n"
-        if _LF in payload or _CR in payload:  # comments, several data lines, other orders and line ends
-            found = data_of(frame + b"\n\n")
-            if found is None or not (payload := found.strip()):
-                return
+        payload = payload_of(frame)
+        if payload is not None:
+            self._take(payload)
+
+    def _take(self, payload: bytes) -> None:
         try:
             event = decode_event(payload)
         except FAILED:
@@ -195,7 +185,7 @@ class StreamMeter:
             self.malformed += 1
             return
         if isinstance(event, Event):
-            self._read(b"data:" + masked)
+            self._take(masked)
             return
         kind = text_or_empty(event.type)
         if kind == "content_block_delta" and len(event.delta) > 2:

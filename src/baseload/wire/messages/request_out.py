@@ -16,7 +16,7 @@ from msgspec import Raw
 from baseload.wire.canon.carry import Loss, Target, Written
 from baseload.wire.canon.names import name_of
 from baseload.wire.canon.request import Request, Tool
-from baseload.wire.messages.blocks_out import Block, Conversation, mark
+from baseload.wire.messages.blocks_out import Block, Conversation, is_claude, mark
 from baseload.wire.messages.thought_out import Plan, plan
 from baseload.wire.raw import ABSENT, FAILED
 
@@ -34,7 +34,6 @@ _TIERS = {
 _MODES = {"auto": "auto", "none": "none", "required": "any", "tool": "tool"}
 _WISHES = ("seed", "presence_penalty", "frequency_penalty", "logit_bias", "verbosity", "metadata")
 _EMPTY = (None, False, "", ABSENT)
-_OWN_MODELS = "claude"
 _TOP_P_MIN = 0.95  # the least while thinking
 
 _members = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -53,7 +52,7 @@ def write(request: Request, target: Target) -> Written:
     body["messages"] = conversation.messages
     if tools:
         body["tools"] = tools
-        choice = _choice(request)
+        choice = _choice(request, target, loss)
         if choice:
             body["tool_choice"] = choice
     if thought.thinking is not None:
@@ -63,15 +62,19 @@ def write(request: Request, target: Target) -> Written:
         body["output_config"] = config
     body |= _sampling(request, target, thought, loss)
     stop = [text for text in request.stop if text.strip()]  # white space alone is refused there
+    if "stop" in target.unsupported:
+        stop = []
     if len(stop) < len(request.stop):
         loss.lose("stop", name_of(request.protocol, "stop"))
     if stop:
         body["stop_sequences"] = stop
-    if request.user:
+    if request.user and "user" in target.unsupported:
+        loss.lose("user", name_of(request.protocol, "user"))
+    elif request.user:
         body["metadata"] = {"user_id": request.user}
     if request.tier:
         tier = _TIERS.get(request.protocol, {}).get(request.tier)
-        if tier is None:
+        if tier is None or "tier" in target.unsupported:
             loss.lose("tier", name_of(request.protocol, "tier"))
         else:
             body["service_tier"] = tier
@@ -141,15 +144,18 @@ def _schema(raw: Raw) -> Raw:
     return Raw(_encode({"type": _TYPE, **members})) if members else _SCHEMA
 
 
-def _choice(request: Request) -> Block:
-    choice = request.choice
+def _choice(request: Request, target: Target, loss: Loss) -> Block:
+    choice, parallel = request.choice, request.parallel
+    if parallel is not None and "parallel" in target.unsupported:
+        loss.lose("parallel", name_of(request.protocol, "parallel"))
+        parallel = None
     if choice is None:
-        return {"type": "auto", "disable_parallel_tool_use": True} if request.parallel is False else {}
+        return {"type": "auto", "disable_parallel_tool_use": True} if parallel is False else {}
     block: Block = {"type": _MODES[choice.mode]}
     if choice.mode == "tool":
         block["name"] = choice.names[0]
-    if request.parallel is not None and choice.mode != "none":
-        block["disable_parallel_tool_use"] = not request.parallel
+    if parallel is not None and choice.mode != "none":
+        block["disable_parallel_tool_use"] = not parallel
     return block
 
 
@@ -173,7 +179,7 @@ def _config(request: Request, target: Target, thought: Plan, loss: Loss) -> Bloc
 def _sampling(request: Request, target: Target, thought: Plan, loss: Loss) -> Block:
     """Temperature from 0 to 1. While it thinks, the vendor's own models take no other than 1, and no top_k."""
     sampling: Block = {}
-    narrow = thought.on and (target.dialect == "anthropic" or _OWN_MODELS in target.model)
+    narrow = thought.on and is_claude(target)
     given: dict[str, Any] = {
         "temperature": request.temperature,
         "top_p": request.top_p,

@@ -20,7 +20,8 @@ from baseload.wire.raw import FAILED
 _SECRETS = {"thinking": "signature", "redacted_thinking": "data"}
 """Block type -> its member that may be sealed."""
 
-_token = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}:,]', re.DOTALL)
+# Possessive: a string of 20 MB (an image) leaves nothing on the matcher's stack.
+_token = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}:,]', re.DOTALL)
 _list = msgspec.json.Decoder(list[Raw]).decode
 _str = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode

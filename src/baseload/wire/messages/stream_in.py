@@ -32,6 +32,7 @@ from baseload.wire.canon.events import (
 )
 from baseload.wire.chat.shapes import text_or_empty
 from baseload.wire.messages.finish import canonical
+from baseload.wire.messages.frames import Frames, payload_of
 from baseload.wire.messages.reports import Reports
 from baseload.wire.messages.shapes import (
     decode_block,
@@ -40,7 +41,6 @@ from baseload.wire.messages.shapes import (
     without_half_surrogates,
 )
 from baseload.wire.raw import ABSENT, FAILED, NULL
-from baseload.wire.sse import FrameCutter, data_of
 from baseload.wire.usage import normalise
 
 OPEN_MAX = 1024
@@ -81,11 +81,11 @@ _KINDS = {"text": "text", "thinking": "thinking", "redacted_thinking": "thinking
 class StreamIn:
     """See the module."""
 
-    __slots__ = ("_cutter", "_dialect", "_ended", "_finish", "_next", "_open", "_reports", "_started", "_tier")
+    __slots__ = ("_dialect", "_ended", "_finish", "_frames", "_next", "_open", "_reports", "_started", "_tier")
 
     def __init__(self, target: Target) -> None:
         self._dialect = target.dialect
-        self._cutter = FrameCutter()
+        self._frames = Frames()
         self._open: dict[int, _Open] = {}
         self._next = 0
         self._reports = Reports()
@@ -95,23 +95,22 @@ class StreamIn:
 
     def feed(self, piece: bytes) -> list[AnyEvent]:
         out: list[AnyEvent] = []
-        for frame in self._cutter.feed(piece):
+        for frame in self._frames.cut(piece)[1]:
             self._read(frame, out)
         return out
 
     def close(self) -> list[AnyEvent]:
         """The end of the body. A stream that broke off ends in no event: whoever holds the connection says so."""
         out: list[AnyEvent] = []
-        rest = self._cutter.close()
-        if rest:
-            self._read(rest, out)
+        for frame in self._frames.rest()[1]:
+            self._read(frame, out)
         if self._finish is not None:
             self._end(out)
         return out
 
     def _read(self, frame: bytes, out: list[AnyEvent]) -> None:
-        payload = data_of(frame)
-        if payload is None or not payload.strip():
+        payload = payload_of(frame)
+        if payload is None:
             out.append(Beat())
             return
         try:

@@ -19,6 +19,8 @@ BUDGET_MIN = 1024
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _ANSWER_MIN = 4096
 """Tokens left for the answer where the limit is ours to choose."""
+_EFFORT_USUAL = "high"
+"""What the vendor takes where no effort is said."""
 _BY_EFFORT = frozenset(("effort", "adaptive"))
 
 
@@ -46,7 +48,7 @@ def plan(request: Request, target: Target, loss: Loss, *, unproven: bool) -> Pla
     if thought.mode == "off":
         return Plan(limit, {"type": "disabled"})
     if target.thought in _BY_EFFORT:
-        return _by_effort(request, thought, limit)
+        return _by_effort(request, target, thought, limit)
     if thought.mode == "" and request.protocol == "messages" and thought.budget is None:
         loss.lose("thought", "output_config.effort")  # effort alone turns no thinking on in this protocol
         return Plan(limit)
@@ -57,7 +59,7 @@ def plan(request: Request, target: Target, loss: Loss, *, unproven: bool) -> Pla
     return _by_budget(request, target, thought, limit, loss, name)
 
 
-def _by_effort(request: Request, thought: Thought, limit: int) -> Plan:
+def _by_effort(request: Request, target: Target, thought: Thought, limit: int) -> Plan:
     effort = thought.effort
     if not effort and thought.budget is not None and thought.budget >= 0:
         effort = effort_of(thought.budget)
@@ -65,6 +67,8 @@ def _by_effort(request: Request, thought: Thought, limit: int) -> Plan:
         effort = nearest(effort, EFFORTS)
     if thought.mode == "" and request.protocol == "messages":
         return Plan(limit, None, effort)
+    if request.max_output is None and not target.output_max:
+        limit = budget_of(effort or _EFFORT_USUAL) + _ANSWER_MIN  # thinking counts inside the limit
     return Plan(limit, _shown({"type": "adaptive"}, thought), effort)
 
 
