@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 from zlib import crc32
 
@@ -30,7 +31,7 @@ _u32 = struct.Struct("!I")
 
 
 class Message(NamedTuple):
-    headers: dict[str, Value]
+    headers: Mapping[str, Value]  # shared by messages of the same kind
     payload: bytes
     raw: bytes
 
@@ -66,7 +67,7 @@ class EventCutter:
                 self._need = need = self._length(piece, at)
                 if end - at < need:
                     break
-                messages.append(_read(piece[at : at + need]))
+                messages.append(_read(piece if at == 0 and need == end else piece[at : at + need]))
                 at += need
                 self._need = 0
         except ProviderFault as fault:
@@ -110,15 +111,26 @@ def _read(raw: bytes) -> Message:
     if crc32(memoryview(raw)[:-TRAILER]) != _u32.unpack_from(raw, len(raw) - TRAILER)[0]:
         raise _garbage("it is damaged (CRC)")
     end = PRELUDE + int(_u32.unpack_from(raw, 4)[0])
+    block = raw[PRELUDE:end]
     try:
-        headers = _read_headers(raw, PRELUDE, end)
+        headers = _usual_headers(block) if len(block) <= USUAL_MAX else _read_headers(block)
     except (struct.error, IndexError, UnicodeDecodeError, KeyError):
         raise _garbage("its headers cannot be read") from None
     return Message(headers, raw[end:-TRAILER], raw)
 
 
-def _read_headers(raw: bytes, at: int, end: int) -> dict[str, Value]:
+USUAL_MAX = 256
+"""Bytes of headers that are remembered: a stream has the same few again and again."""
+
+
+@lru_cache(maxsize=64)
+def _usual_headers(block: bytes) -> Mapping[str, Value]:
+    return _read_headers(block)
+
+
+def _read_headers(raw: bytes) -> dict[str, Value]:
     headers: dict[str, Value] = {}
+    at, end = 0, len(raw)
     while at < end:
         size = raw[at]
         name = raw[at + 1 : at + 1 + size].decode()

@@ -145,6 +145,24 @@ def test_a_call_without_an_id_gets_one():
     assert answer.parts[0].id.startswith("call_")
 
 
+@pytest.mark.parametrize(
+    "stream",
+    [
+        STREAM.replace(b"\n", b"\r\n"),
+        STREAM.replace(b"\n", b"\r"),
+        STREAM.replace(b"data:{", b"data: {"),
+        STREAM.replace(b"data:{", b"data:{\ndata:"),
+        b"".join(b"data:" + part.split(b"\ndata:")[1] + b"\n\n" for part in STREAM.split(b"\n\n")[:-1]),
+        STREAM.rstrip(b"\n"),
+        STREAM.replace(b"\n\n", b"\n\n\n"),
+    ],
+)
+def test_other_forms_of_the_same_frames(stream: bytes):
+    assert [made for made in events(stream) if not isinstance(made, Beat)] == EXPECTED
+    assert [made for made in events(*stream.splitlines(keepends=True)) if not isinstance(made, Beat)] == EXPECTED
+    assert facts(metered(stream)) == facts(metered(STREAM))
+
+
 def test_n_choices_are_told_apart():
     stream = b"".join(
         [

@@ -11,9 +11,9 @@ Holds:  one unfinished frame, two usage reports, one error. Never the reply.
 from __future__ import annotations
 
 from baseload.wire.chat.shapes import utf8_len
-from baseload.wire.qwen.shapes import Choice, decode_frame, finish_of, is_object, json_text
+from baseload.wire.qwen.shapes import Choice, cut, decode_frame, finish_of, is_object, json_text, payload_of
 from baseload.wire.raw import FAILED
-from baseload.wire.sse import FRAME_MAX, FrameCutter, data_of
+from baseload.wire.sse import FRAME_MAX, FrameCutter
 
 ERROR_MAX = 64 * 1024
 """Bytes kept of an error inside a stream."""
@@ -25,6 +25,7 @@ class StreamMeter:
     """See the module. `feed` pieces, `close` at the end of the body; then read the attributes."""
 
     __slots__ = (
+        "_cap",
         "_cutter",
         "_first",
         "_running",
@@ -43,6 +44,7 @@ class StreamMeter:
 
     def __init__(self, strip: bool = False, cap: int = FRAME_MAX) -> None:
         """`strip` is there for the shape all meters have: this protocol has no frame that nobody asked for."""
+        self._cap = cap
         self._cutter = FrameCutter(cap)
         self._first = b""
         self._running: dict[int, bool] = {}  # choice -> it goes on
@@ -65,7 +67,7 @@ class StreamMeter:
 
     def feed(self, piece: bytes) -> bytes:
         """What is whole now. Raises `ProviderFault("garbage")` when a frame exceeds the cap."""
-        frames = self._cutter.feed(piece)
+        frames = cut(self._cutter, piece, self._cap)
         for frame in frames:
             self._read(frame)
         return frames[0] if len(frames) == 1 else b"".join(frames)
@@ -78,8 +80,8 @@ class StreamMeter:
         return rest
 
     def _read(self, frame: bytes) -> None:
-        payload = data_of(frame)
-        if payload is None or not (payload := payload.strip()):
+        payload = payload_of(frame)
+        if payload is None:
             return
         try:
             found = decode_frame(payload)

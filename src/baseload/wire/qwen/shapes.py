@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from baseload.wire.body import half_surrogates_masked
 from baseload.wire.raw import ABSENT, FAILED
+from baseload.wire.sse import FrameCutter, data_of
 
 FINISHES = {
     "stop": "stop",
@@ -90,6 +91,7 @@ class Frame(msgspec.Struct, gc=False):
         return not shown and bytes(self.code) not in _NO_CODE and self.message is not ABSENT
 
 
+_LF, _CR = 10, 13  # `in` with an int is one memchr
 _NO_CODE = (b"", b"null", b'""', b"0", b'"0"', b"200", b'"200"')
 _decode = msgspec.json.Decoder(Frame).decode
 _decode_str = msgspec.json.Decoder(str).decode
@@ -104,6 +106,25 @@ def decode_frame(payload: bytes) -> Frame:
         if masked is payload:
             raise
         return _decode(masked)
+
+
+def cut(cutter: FrameCutter, piece: bytes, cap: int) -> list[bytes]:
+    """The frames that a piece completes; nearly every piece is one whole frame that ends in LF LF."""
+    end = len(piece) - 2
+    if not cutter.pending and 2 <= end < cap and piece.find(b"\n\n") == end and _CR not in piece:
+        return [piece]
+    return cutter.feed(piece)
+
+
+def payload_of(frame: bytes) -> bytes | None:
+    """The data of a frame; None where it has none. The usual one is the last line, after id, event and a comment."""
+    if not frame.startswith(b"data"):
+        at = frame.find(b"\ndata:")
+        payload = frame[at + 6 :].strip()
+        if at > 0 and _LF not in payload and _CR not in payload:
+            return payload or None
+    found = data_of(frame)
+    return found.strip() or None if found is not None else None
 
 
 def finish_of(choice: Choice) -> str:

@@ -21,9 +21,9 @@ from baseload.wire.canon.carry import Target
 from baseload.wire.canon.events import AnyEvent, Beat, Closed, Counted, Delta, Ended, Finished, Opened, Started
 from baseload.wire.qwen.meter import CHOICES_MAX
 from baseload.wire.qwen.reply_in import USAGE, reason_of
-from baseload.wire.qwen.shapes import Call, Choice, decode_frame, finish_of, is_object, json_text
+from baseload.wire.qwen.shapes import Call, Choice, cut, decode_frame, finish_of, is_object, json_text, payload_of
 from baseload.wire.raw import ABSENT, FAILED
-from baseload.wire.sse import FRAME_MAX, FrameCutter, data_of
+from baseload.wire.sse import FRAME_MAX, FrameCutter
 from baseload.wire.usage import normalise
 
 CALLS_MAX = 4096
@@ -33,6 +33,7 @@ CALLS_MAX = 4096
 class StreamIn:
     def __init__(self, target: Target, cap: int = FRAME_MAX) -> None:
         self._target = target
+        self._cap = cap
         self._cutter = FrameCutter(cap)
         self._started = False
         self._over = False  # a failure came, or the end
@@ -40,7 +41,7 @@ class StreamIn:
 
     def feed(self, data: bytes) -> list[AnyEvent]:
         events: list[AnyEvent] = []
-        for frame in self._cutter.feed(data):
+        for frame in cut(self._cutter, data, self._cap):
             self._take(frame, events)
         return events
 
@@ -59,8 +60,8 @@ class StreamIn:
     def _take(self, frame: bytes, events: list[AnyEvent]) -> None:
         if self._over:
             return
-        payload = data_of(frame)
-        if payload is None or not (payload := payload.strip()):
+        payload = payload_of(frame)
+        if payload is None:
             if frame.strip():
                 events.append(Beat())
             return
