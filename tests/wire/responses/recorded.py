@@ -145,3 +145,24 @@ EVERYTHING = everything()
 FRAMES = [frame + b"\n\n" for frame in EVERYTHING.split(b"\n\n")[:-1]]
 WHOLE = json.dumps(json.loads(FRAMES[-1].split(b"data: ")[1])["response"], ensure_ascii=False).encode()
 """The same reply, not streamed."""
+
+
+def _core() -> bytes:
+    """A small stream with one of each block, for tests that cut it at every byte."""
+    s = Script().say("created", response={"id": "resp_1", "model": "m"})
+    place = {"output_index": 0, "summary_index": 0}
+    s.say("reasoning_summary_text.delta", **place, delta="hm")
+    item = {"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": "gAAA"}
+    s.say("output_item.done", output_index=0, item=item)
+    for piece in ("é", "\r\n{}"):
+        s.say("output_text.delta", output_index=1, content_index=0, delta=piece)
+    s.say("output_item.done", output_index=1, item={"type": "message", "content": []})
+    s.bytes += b": keep-alive\n\n\n\n"
+    call = {"type": "function_call", "call_id": "a", "name": "f", "arguments": ""}
+    s.say("output_item.added", output_index=2, item=call)
+    s.say("function_call_arguments.delta", output_index=2, delta="{}")
+    s.say("output_item.done", output_index=2, item={**call, "arguments": "{}"})
+    return s.say("completed", response={"status": "completed", "usage": USAGE}).bytes
+
+
+CORE = _core()

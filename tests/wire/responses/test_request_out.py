@@ -369,7 +369,7 @@ def test_codex_requests_mean_the_same_after_the_canonical_form():
     assert out == want
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(conversations())
 def test_round_trips_keep_meaning(request_: Any):
     """Canonical -> Responses -> canonical, and the body's members are ones that the endpoint takes."""
@@ -381,7 +381,7 @@ def test_round_trips_keep_meaning(request_: Any):
     assert read(members) == request_
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(conversations(protocol="chat"))
 def test_other_protocols_conversations_become_valid_bodies(request_: Any):
     out = write(request_, TARGET)

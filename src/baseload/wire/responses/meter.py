@@ -22,6 +22,7 @@ from baseload.wire.responses.shapes import (
     decode_loose,
     item_of,
     object_or_empty,
+    payload_of,
     response_of,
     text_or_empty,
     utf8_len,
@@ -102,8 +103,7 @@ class StreamMeter:
         return rest
 
     def _read(self, frame: bytes) -> None:
-        at = frame.find(b"\ndata:")  # after the line `event: <type>`
-        payload = frame[at + 6 :] if at >= 0 else frame[5:]
+        payload = payload_of(frame)
         try:
             event = decode_event(payload)
         except FAILED:

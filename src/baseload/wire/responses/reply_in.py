@@ -95,9 +95,10 @@ def reasoning_text(item: Item) -> tuple[str, bool]:
 
 
 def _said(content: Part) -> Text | Refused | None:
+    """A part with something in it; an empty one is no part, as in a stream."""
     if content.type == "refusal":
-        return Refused(text=content.refusal or "")
-    if content.type not in ("output_text", "text"):
+        return Refused(text=content.refusal) if content.refusal else None
+    if content.type not in ("output_text", "text") or not content.text:
         return None
     cited = tuple(content.annotations or ())
-    return Text(text=content.text or "", citations=cited, citations_of="responses" if cited else "")
+    return Text(text=content.text, citations=cited, citations_of="responses" if cited else "")

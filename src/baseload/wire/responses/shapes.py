@@ -115,6 +115,19 @@ _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_str = msgspec.json.Decoder(str).decode
 
 
+def payload_of(frame: bytes) -> bytes:
+    """The data of a frame as nearly all come: `event: <type>`, then one data line, or the data line alone.
+
+    b"" where there may be more to it: then `sse.data_of` knows. Line ends may be left at its end.
+    """
+    if frame[:6] == b"event:":
+        at = frame.find(b"\ndata:")
+        return frame[at + 6 :] if at >= 0 else b""
+    if frame[:5] == b"data:" and frame.find(b"\n", 0, -2) < 0:
+        return frame[5:]
+    return b""
+
+
 def response_of(raw: Raw | bytes) -> Response:
     """A response object; members of a surprising type count as absent. Raises one of FAILED where it is no object."""
     text = bytes(raw)

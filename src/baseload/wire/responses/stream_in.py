@@ -35,7 +35,7 @@ from baseload.wire.canon.events import (
 from baseload.wire.canon.ids import invent
 from baseload.wire.raw import ABSENT, FAILED
 from baseload.wire.responses.reply_in import meters_of, reason_of, reasoning_text
-from baseload.wire.responses.shapes import TERMINAL, Item, Response, item_of, items_of, response_of
+from baseload.wire.responses.shapes import TERMINAL, Item, Response, item_of, items_of, payload_of, response_of
 from baseload.wire.sse import FRAME_MAX, FrameCutter, data_of
 
 ITEMS_MAX = 16_384
@@ -44,13 +44,18 @@ ITEMS_MAX = 16_384
 _GENERATED = ("function_call", "custom_tool_call")
 
 
-class _Event(msgspec.Struct, gc=False):
+class _Delta(msgspec.Struct, gc=False):
+    """What nearly every frame is read for."""
+
     type: str = ""
-    delta: str | None = None
     output_index: int = 0
     content_index: int = 0
     summary_index: int = 0
+    delta: str | None = None
     logprobs: Raw = ABSENT
+
+
+class _Event(_Delta, gc=False):
     text: str | None = None
     refusal: str | None = None
     arguments: str | None = None
@@ -61,6 +66,8 @@ class _Event(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Event).decode
+_decode_delta = msgspec.json.Decoder(_Delta).decode
+_CR = 13
 
 
 class _Block:
@@ -91,7 +98,11 @@ class StreamIn:
 
     def feed(self, piece: bytes) -> list[AnyEvent]:
         """The events of the frames that this piece completes. Raises `ProviderFault("garbage")`."""
-        for frame in self._cutter.feed(piece):
+        if piece[-2:] == b"\n\n" and not self._cutter.pending and _CR not in piece and not _blank(piece):
+            frames = piece[:-2].split(b"\n\n")
+        else:
+            frames = self._cutter.feed(piece)
+        for frame in frames:
             self._frame(frame)
         out, self._out = self._out, []
         return out
@@ -105,6 +116,18 @@ class StreamIn:
         return out
 
     def _frame(self, frame: bytes) -> None:
+        try:
+            event = _decode_delta(payload_of(frame))
+        except FAILED:
+            self._frame_slowly(frame)
+            return
+        take = _DELTAS.get(event.type)
+        if take is None or self._ended:
+            self._frame_slowly(frame)
+        else:
+            take(self, event)
+
+    def _frame_slowly(self, frame: bytes) -> None:
         payload = data_of(frame)
         if payload is None or not (payload := payload.strip()):
             self._out.append(Beat())
@@ -119,9 +142,9 @@ class StreamIn:
         take = _TAKERS.get(kind)
         if take is not None:
             take(self, event)
+        elif event.response is not ABSENT and not self._started:
+            self._begin(_response(event))
         else:
-            if event.response is not ABSENT:
-                self._begin(_response(event))
             self._out.append(Beat())
 
     # What a reply begins and ends with.
@@ -190,15 +213,15 @@ class StreamIn:
 
     # Messages.
 
-    def _text_delta(self, event: _Event) -> None:
+    def _text_delta(self, event: _Delta) -> None:
         block = self._open((event.output_index, event.content_index), "text")
         if block is not None and event.delta:
             self._say(block, event.delta, _filled(event.logprobs))
 
     def _text_done(self, event: _Event) -> None:
-        self._whole((event.output_index, event.content_index), "text", event.text)
+        self._whole((event.output_index, event.content_index), "text", event.text, event.logprobs)
 
-    def _refusal_delta(self, event: _Event) -> None:
+    def _refusal_delta(self, event: _Delta) -> None:
         block = self._open((event.output_index, event.content_index), "refusal")
         if block is not None and event.delta:
             self._say(block, event.delta)
@@ -206,11 +229,11 @@ class StreamIn:
     def _refusal_done(self, event: _Event) -> None:
         self._whole((event.output_index, event.content_index), "refusal", event.refusal)
 
-    def _whole(self, key: tuple[int, int], kind: str, text: str | None) -> None:
+    def _whole(self, key: tuple[int, int], kind: str, text: str | None, logprobs: Raw = ABSENT) -> None:
         """The whole text of a part: taken where no delta of it came."""
         block = self._open(key, kind) if text else self._blocks.get(key)
         if block is not None and text and not block.length:
-            self._say(block, text)
+            self._say(block, text, _filled(logprobs))
 
     def _annotation(self, event: _Event) -> None:
         block = self._blocks.get((event.output_index, event.content_index))
@@ -222,17 +245,17 @@ class StreamIn:
         self._out.append(Cited(block=block.number, protocol="responses", raw=Raw(bytes(raw))))
 
     def _part_done(self, event: _Event) -> None:
-        self._out.append(Beat())  # its item's `done` closes it: annotations may be only there
+        """Its item's `done` closes it: annotations may be only there."""
 
     # Reasoning.
 
-    def _summary_delta(self, event: _Event) -> None:
+    def _summary_delta(self, event: _Delta) -> None:
         self._think(event, "summary", event.summary_index)
 
-    def _reasoning_delta(self, event: _Event) -> None:
+    def _reasoning_delta(self, event: _Delta) -> None:
         self._think(event, "said", event.content_index)
 
-    def _think(self, event: _Event, form: str, part: int) -> None:
+    def _think(self, event: _Delta, form: str, part: int) -> None:
         if not event.delta:
             return
         block = self._open((event.output_index, -1), "thinking", summary=form == "summary")
@@ -249,7 +272,7 @@ class StreamIn:
 
     # Calls.
 
-    def _arguments_delta(self, event: _Event) -> None:
+    def _arguments_delta(self, event: _Delta) -> None:
         block = self._blocks.get((event.output_index, -1))
         if block is not None and block.kind == "tool" and event.delta:
             self._say(block, event.delta)
@@ -272,7 +295,8 @@ class StreamIn:
             return
         if item.type == "reasoning" and item.id and len(self._ids) < ITEMS_MAX:
             self._ids[index] = item.id
-        self._out.append(Beat())
+        if item.type not in ("message", "reasoning"):
+            self._out.append(Beat())
 
     def _done(self, event: _Event) -> None:
         self._item_done(event.output_index, item_of(event.item))
@@ -282,9 +306,12 @@ class StreamIn:
             for at, part in enumerate(item.content or ()):
                 key = (index, at)
                 refused = part.type == "refusal"
-                if not refused and part.type != "output_text":
+                if not refused and part.type not in ("output_text", "text"):
                     continue
-                self._whole(key, "refusal" if refused else "text", part.refusal if refused else part.text)
+                if refused:
+                    self._whole(key, "refusal", part.refusal)
+                else:
+                    self._whole(key, "text", part.text, part.logprobs)
                 block = self._blocks.get(key)
                 if block is not None:
                     for raw in (part.annotations or ())[block.cited :]:
@@ -316,22 +343,30 @@ class StreamIn:
         self._close(key)
 
 
-_TAKERS: dict[str, Callable[[StreamIn, _Event], None]] = {
+_DELTAS: dict[str, Callable[[StreamIn, _Delta], None]] = {
     "response.output_text.delta": StreamIn._text_delta,
-    "response.output_text.done": StreamIn._text_done,
-    "response.output_text.annotation.added": StreamIn._annotation,
     "response.refusal.delta": StreamIn._refusal_delta,
-    "response.refusal.done": StreamIn._refusal_done,
-    "response.content_part.done": StreamIn._part_done,
     "response.reasoning_summary_text.delta": StreamIn._summary_delta,
     "response.reasoning_text.delta": StreamIn._reasoning_delta,
     "response.function_call_arguments.delta": StreamIn._arguments_delta,
-    "response.function_call_arguments.done": StreamIn._arguments_done,
     "response.custom_tool_call_input.delta": StreamIn._arguments_delta,
+}
+_TAKERS: dict[str, Callable[[StreamIn, _Event], None]] = {
+    **_DELTAS,
+    "response.output_text.done": StreamIn._text_done,
+    "response.output_text.annotation.added": StreamIn._annotation,
+    "response.refusal.done": StreamIn._refusal_done,
+    "response.content_part.done": StreamIn._part_done,
+    "response.function_call_arguments.done": StreamIn._arguments_done,
     "response.custom_tool_call_input.done": StreamIn._arguments_done,
     "response.output_item.added": StreamIn._added,
     "response.output_item.done": StreamIn._done,
 }
+
+
+def _blank(piece: bytes) -> bool:
+    """Whether there may be a frame in it that is a blank line alone."""
+    return piece[:1] == b"\n" or b"\n\n\n" in piece
 
 
 def _read(payload: bytes) -> _Event:

@@ -214,8 +214,6 @@ class StreamOut:
         part = {"type": "refusal", "refusal": ""} if refusal else answer.text_part("", [], [])
         self._emit("response.content_part.added", **place, part=part)
         self._block = _Block(event, place, "response.refusal.delta" if refusal else "response.output_text.delta")
-        if not refusal:
-            self._block.logprobs, self._spare = self._spare, []
 
     def _open_thinking(self, event: Opened) -> None:
         place = {"item_id": self._id("rs"), "output_index": len(self._output)}
@@ -244,13 +242,17 @@ class StreamOut:
         if event.choice or block is None:
             return
         text = event.text
+        self._hold((len(text) if text.isascii() else 4 * len(text)) + len(event.logprobs))
         logprobs = ABSENT if event.logprobs == NULL else event.logprobs
-        if logprobs != ABSENT and block.kind != "text":
-            self._spare.append(logprobs)
-            logprobs = ABSENT
+        if block.kind != "text":
+            if logprobs != ABSENT:
+                self._spare.append(logprobs)
+                logprobs = ABSENT
+        elif self._spare:
+            logprobs = answer.joined([*self._spare, logprobs] if logprobs != ABSENT else self._spare)
+            self._spare = []
         if not text and logprobs == ABSENT:
             return
-        self._hold((len(text) if text.isascii() else 4 * len(text)) + len(event.logprobs))
         if not block.pieces and block.kind == "thinking" and self._view.show_thinking:
             part = {"type": "summary_text", "text": ""}
             self._emit("response.reasoning_summary_part.added", **block.place, part=part)
