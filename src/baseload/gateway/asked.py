@@ -14,11 +14,11 @@ from msgspec import Raw
 
 from baseload.gateway.routing import Route
 from baseload.wire import chat, gemini, media, messages, responses
-from baseload.wire.ask import OFF, Ask
+from baseload.wire.ask import OFF, Ask, InvalidMember
 from baseload.wire.body import GUARDED, open_body
 from baseload.wire.gemini import count, embed
 from baseload.wire.raw import NULL
-from baseload.wire.refusals import ConversationNotKept, StateNotKept, StateUnsupported
+from baseload.wire.refusals import ConversationNotKept, StateNotKept
 from baseload.wire.responses.pin import unpin
 
 if TYPE_CHECKING:
@@ -90,7 +90,12 @@ def _state(ask: Ask, members: dict[str, Raw], key: Key, secret: bytes) -> Pinned
         raise ConversationNotKept()
     raw = members.get("background")
     if raw is not None and raw not in OFF:  # it ends after the call: what it used would be metered by nobody
-        raise StateUnsupported(ask.model, "background")
+        raise InvalidMember(
+            "A background response ends after the call; what it uses could not be metered here.",
+            "Leave out background, or stream the response.",
+            code="state_not_supported",
+            param="background",
+        )
     raw = members.get("previous_response_id")
     if raw is None or raw == NULL:
         return None

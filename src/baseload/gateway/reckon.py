@@ -109,6 +109,8 @@ def _usage_of(call: Call, outcome: str, raws: Sequence[bytes], tier: str, text_b
         counted_input=counted_input,
         counted_units=units,
     )
+    if units:  # images and characters are counted, not told from bytes
+        return usage
     # What is told from bytes is an estimate, whoever counted the bytes.
     if usage.input_provenance == "counted":
         usage.input_provenance = "estimated"

@@ -14,6 +14,7 @@ from baseload.wire.envelope import error_body, stream_error
 from baseload.wire.gemini import embed
 from baseload.wire.gemini.array import ArrayOut
 from baseload.wire.responses.pin import Pinner
+from baseload.wire.sse import FrameCutter
 from baseload.wire.usage import normalise
 
 
@@ -53,13 +54,14 @@ class Arrayed:
     """Gemini's stream as one JSON array, for clients that did not ask for SSE."""
 
     def __init__(self) -> None:
+        self._cutter = FrameCutter()
         self._out = ArrayOut()
 
     def frames(self, data: bytes) -> bytes:
-        return self._out.frame(data)
+        return b"".join([self._out.frame(frame) for frame in self._cutter.feed(data)])
 
     def end(self) -> bytes:
-        return self._out.end()
+        return self._out.frame(self._cutter.close()) + self._out.end()
 
     def whole(self, body: bytes) -> bytes:
         return body
