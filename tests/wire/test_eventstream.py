@@ -122,8 +122,8 @@ def test_headers_that_cannot_be_read(headers: bytes):
 
 
 def test_a_header_length_that_does_not_fit_its_message():
-    for claimed in (17, HEADERS_MAX + 1):
-        prelude = struct.pack("!II", 32, claimed)
+    for total, claimed in ((32, 17), (32, 2**32 - 1), (2 * HEADERS_MAX, HEADERS_MAX + 1)):
+        prelude = struct.pack("!II", total, claimed)
         with pytest.raises(ProviderFault, match="bytes of headers"):
             EventCutter().feed(prelude + struct.pack("!I", crc32(prelude)) + bytes(20))
 

@@ -20,13 +20,13 @@ from zlib import crc32
 from baseload.errors import ProviderFault
 from baseload.wire.sse import FRAME_MAX
 
-Value = bool | int | bytes | str
-
-PRELUDE, TRAILER = 12, 4
 HEADERS_MAX = 128 * 1024
 """Bytes of headers in one message; the limit of AWS's own libraries."""
 
-_prelude = struct.Struct("!III")
+Value = bool | int | bytes | str
+
+PRELUDE, TRAILER = 12, 4
+_prelude = struct.Struct("!III").unpack_from
 _u32 = struct.Struct("!I")
 
 
@@ -64,10 +64,15 @@ class EventCutter:
         at, end = 0, len(piece)
         try:
             while end - at >= PRELUDE:
-                self._need = need = self._length(piece, at)
+                need, size, crc = _prelude(piece, at)
+                # Its own checksum first: a wrong length would wait for ever.
+                fits = need <= self._cap and size <= HEADERS_MAX and PRELUDE + size + TRAILER <= need
+                if not fits or crc32(piece[at : at + 8]) != crc:
+                    raise _bad_prelude(piece[at : at + PRELUDE], self._cap)
                 if end - at < need:
+                    self._need = need
                     break
-                messages.append(_read(piece if at == 0 and need == end else piece[at : at + need]))
+                messages.append(_read(piece if need == end else piece[at : at + need], PRELUDE + size))
                 at += need
                 self._need = 0
         except ProviderFault as fault:
@@ -86,17 +91,6 @@ class EventCutter:
         self._need = 0
         return rest
 
-    def _length(self, data: bytes, at: int) -> int:
-        """Length of the message that begins at `at`, its prelude checked: a wrong length would wait for ever."""
-        total, headers, crc = _prelude.unpack_from(data, at)
-        if crc32(data[at : at + 8]) != crc:
-            raise _garbage("its prelude is damaged (CRC)")
-        if total > self._cap:
-            raise _garbage(f"it exceeds {self._cap} bytes")
-        if headers > HEADERS_MAX or PRELUDE + headers + TRAILER > total:
-            raise _garbage(f"it claims {headers} bytes of headers")
-        return int(total)
-
 
 def write(headers: Mapping[str, Value], payload: bytes = b"") -> bytes:
     """One message, for simulators and tests. `int` values are written as 32 bits where they fit, else as 64."""
@@ -107,10 +101,19 @@ def write(headers: Mapping[str, Value], payload: bytes = b"") -> bytes:
     return message + _u32.pack(crc32(message))
 
 
-def _read(raw: bytes) -> Message:
-    if crc32(memoryview(raw)[:-TRAILER]) != _u32.unpack_from(raw, len(raw) - TRAILER)[0]:
+def _bad_prelude(raw: bytes, cap: int) -> ProviderFault:
+    total, headers, crc = _prelude(raw, 0)
+    if crc32(raw[:8]) != crc:
+        return _garbage("its prelude is damaged (CRC)")
+    if total > cap:
+        return _garbage(f"it exceeds {cap} bytes")
+    return _garbage(f"it claims {headers} bytes of headers in {total}")
+
+
+def _read(raw: bytes, end: int) -> Message:
+    """A whole message whose headers go up to `end`."""
+    if crc32(raw[:-TRAILER]) != _u32.unpack_from(raw, len(raw) - TRAILER)[0]:
         raise _garbage("it is damaged (CRC)")
-    end = PRELUDE + int(_u32.unpack_from(raw, 4)[0])
     block = raw[PRELUDE:end]
     try:
         headers = _usual_headers(block) if len(block) <= USUAL_MAX else _read_headers(block)
