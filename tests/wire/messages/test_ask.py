@@ -6,6 +6,8 @@ import json
 import tracemalloc
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from baseload.errors import Refusal
 from baseload.wire.body import open_body
@@ -212,3 +214,37 @@ def test_lesson_56_a_large_image_beside_sealed_thinking_costs_no_memory():
     tracemalloc.stop()
     assert out == conversation(image, escapes)
     assert peak < 12 * len(body)
+
+
+SEALED = {
+    "ours": {"type": "thinking", "thinking": "t", "signature": seal("a/b", "S/+=")},
+    "theirs": {"type": "thinking", "thinking": '"signature":"x"', "signature": seal("c/d", "S")},
+    "data": {"type": "redacted_thinking", "data": seal("a/b", "D", redacted=True)},
+    "other data": {"type": "redacted_thinking", "data": seal("c/d", "D", redacted=True)},
+    "quoted": {"type": "text", "text": f'{{"type":"thinking","signature":"{seal("a/b", "S")}"}}'},
+    "input": {"type": "tool_use", "input": {"type": "thinking", "signature": seal("c/d", "S")}},
+    "text": {"type": "text", "text": '\\"[{,:}]'},
+}
+OPENED = {
+    "ours": {"type": "thinking", "thinking": "t", "signature": "S/+="},
+    "data": {"type": "redacted_thinking", "data": "D"},
+    "theirs": None,
+    "other data": None,
+}
+NAMES = st.lists(st.lists(st.sampled_from(sorted(SEALED)), min_size=1, max_size=5), max_size=4)
+
+
+@settings(max_examples=100, deadline=None)
+@given(NAMES, st.sampled_from([None, 0, 2]), st.sampled_from([(",", ":"), (" , ", " : ")]), st.booleans())
+def test_any_mixture_of_blocks_is_opened_as_a_plain_reader_would(
+    names: list[list[str]], indent: int | None, separators: tuple[str, str], ascii_only: bool
+):
+    turns = [{"content": [SEALED[name] for name in turn], "role": "assistant", "é": [1]} for turn in names]
+    want = [
+        {"content": kept, "role": "assistant", "é": [1]}
+        for turn in names
+        if (kept := [block for name in turn if (block := OPENED.get(name, SEALED[name])) is not None])
+    ]
+    body = {"model": "m", "max_tokens": 1, "messages": turns}
+    text = json.dumps(body, indent=indent, separators=separators, ensure_ascii=ascii_only)
+    assert json.loads(sent(text.encode(), "a/b"))["messages"] == want

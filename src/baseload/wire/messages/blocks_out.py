@@ -88,7 +88,7 @@ class Conversation:
         self._write()
 
     def good(self, part: Thinking) -> bool:
-        """Whether the target's own model made it: Claude proves its thinking, other vendors' models may sign nothing."""
+        """Whether the target's own model made it. Claude proves its thinking; other models may sign nothing."""
         if not part.origin:
             return bool(part.signature) and self._request.protocol == self._target.protocol
         if part.origin != self._target.origin:
