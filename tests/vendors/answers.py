@@ -17,6 +17,7 @@ With tools, in the last turn, unless it brings tool results:
 
     tool        the first tool is called; `use A and B`: the tools named are called, in this order, in one turn
     narrate     text before the call
+    ids         Gemini gives its calls ids
     interleave  where a dialect may mix fragments of two calls, it does
 """
 
@@ -70,6 +71,7 @@ class Answer:
     refused: bool = False
     redacted: bool = False
     interleave: bool = False
+    ids: bool = False
     cited: bool = False
     logprobs: bool = False
 
@@ -156,6 +158,7 @@ def respond(heard: Heard, words: int | None = None) -> Answer:
         refused=refused,
         redacted="redacted" in prompt,
         interleave="interleave" in prompt,
+        ids="ids" in prompt,
         cited="cite" in prompt,
         logprobs=heard.logprobs,
     )
@@ -230,7 +233,7 @@ def _written(marks: list[str], tokens: int) -> tuple[tuple[str, int], ...]:
 
 
 def _split(word: str) -> Iterator[str]:
-    if all(ord(char) < 0x10000 and char != "\u200d" for char in word):
+    if word.isascii() or (max(word) < "\U00010000" and "\u200d" not in word):  # quick: a word may have 20 MB
         yield word
         return
     start = 0

@@ -59,7 +59,11 @@ def responses(said: Answer) -> dict[str, Any]:
     """Input includes cache reads and writes; reasoning is inside the output."""
     return {
         "input_tokens": said.prompt_tokens,
-        "input_tokens_details": {"cached_tokens": said.cached_tokens, "cache_write_tokens": said.written_tokens},
+        "input_tokens_details": {
+            "cached_tokens": said.cached_tokens,
+            "cache_write_tokens": said.written_tokens,
+            **({"cache_write_tokens_details": {"ttl_30m_tokens": said.written_tokens}} if said.written else {}),
+        },
         "output_tokens": said.completion_tokens,
         "output_tokens_details": {"reasoning_tokens": said.reasoning_tokens},
         "total_tokens": said.prompt_tokens + said.completion_tokens,

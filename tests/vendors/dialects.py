@@ -40,6 +40,9 @@ class Dialect:
     whole_calls: bool = False  # a stream brings a tool call in one fragment
     later_ids: str = ""  # of a tool call, in its later fragments: "" absent | "empty" | "repeated"
     choices_max: int = 0  # `n` above it is refused; 0 = no limit
+    developer: bool = True  # the role is known
+    cache_marks: bool = True  # cache_control on parts is taken
+    think_tags: bool = False  # thinking is <think> text in the content, but with `reasoning_split`
     bare_images: bool = False  # images by data: URL are refused, raw base64 is wanted
     open_temperature: bool = False  # 0 and 1 are refused
 
@@ -56,6 +59,7 @@ def _table(*rows: Dialect) -> dict[str, Dialect]:
 DIALECTS = _table(
     Dialect(
         "openai",
+        cache_marks=False,
         serves=(*OPENAI, "images", "speech", "transcriptions"),
         reply_extra={"service_tier": "default", "system_fingerprint": "fp_1"},
         model_suffix="-2026-01-01",
@@ -68,6 +72,8 @@ DIALECTS = _table(
     ),
     Dialect(
         "deepseek",
+        developer=False,
+        cache_marks=False,
         path="",
         serves=(*OPENAI, "messages", "messages_count"),
         messages_path="/anthropic/v1/messages",
@@ -78,6 +84,7 @@ DIALECTS = _table(
     ),
     Dialect(
         "moonshot",
+        cache_marks=False,
         serves=(*OPENAI, "messages", "messages_count"),
         messages_path="/anthropic/v1/messages",
         call_id="functions.{name}:{index}",
@@ -88,6 +95,7 @@ DIALECTS = _table(
     ),
     Dialect(
         "zhipu",
+        developer=False,
         path="/api/paas/v4",
         serves=(*OPENAI, "messages", "messages_count"),
         messages_path="/api/anthropic/v1/messages",
@@ -111,6 +119,7 @@ DIALECTS = _table(
     Dialect("qianfan", path="/v2", id_prefix="as-", null_usage=False),
     Dialect(
         "minimax",
+        think_tags=True,
         serves=(*OPENAI, "messages", "messages_count"),
         messages_path="/anthropic/v1/messages",
         id_prefix="04",
@@ -128,6 +137,7 @@ DIALECTS = _table(
     Dialect("tencent", serves=(*OPENAI, "messages", "messages_count"), id_prefix="tx", null_usage=False),
     Dialect(
         "dashscope",
+        developer=False,
         path="/compatible-mode/v1",
         serves=(*OPENAI, "messages", "messages_count", "qwen", "rerank"),
         messages_path="/apps/anthropic/v1/messages",

@@ -135,6 +135,9 @@ def test_tools_thinking_and_results_go_round(streamed: bool) -> None:
         turns = [user("use look and wait"), {"role": "assistant", "content": content}, user(*results)]
         done = client.converse(messages=turns, **asked)
         assert done["output"]["message"]["content"][-1]["text"] == "results sun and error [1, 2]"
+        bare = [turns[0], {"role": "assistant", "content": content[1:]}, turns[2]]
+        with pytest.raises(ClientError, match="Expected `thinking`"):
+            client.converse(messages=bare, **asked)
         content[0]["reasoningContent"]["reasoningText"]["text"] = "altered"
         with pytest.raises(ClientError, match="Invalid `signature`"):
             client.converse(messages=turns, **asked)

@@ -26,8 +26,11 @@ def chat(text: Any = "hi", **more: Any) -> dict[str, Any]:
     return {"model": "m", "messages": [{"role": "user", "content": text}], **more}
 
 
+CLIENT = httpx.Client(verify=False)  # one for all: each makes a TLS context
+
+
 def post(vendor: Simulator, path: str, body: Any, **headers: str) -> httpx.Response:
-    return httpx.post(f"{vendor.url}{path}", json=body, headers={"authorization": "Bearer k", **headers})
+    return CLIENT.post(f"{vendor.url}{path}", json=body, headers={"authorization": "Bearer k", **headers})
 
 
 def lines(reply: httpx.Response) -> list[Any]:
@@ -136,10 +139,38 @@ def test_quirks_that_refuse() -> None:
         ("zhipu", chat(temperature=1), 400),
         ("zhipu", chat(temperature=0.9), 200),
         ("openai", chat(image, n=2), 200),
+        ("openai", chat([{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}]), 400),
+        ("dashscope", chat([{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}]), 200),
+        ("deepseek", {"model": "m", "messages": [{"role": "developer", "content": "a"}]}, 400),
+        ("openai", {"model": "m", "messages": [{"role": "developer", "content": "a"}]}, 200),
     ]
     for name, body, status in rows:
         with start(name) as vendor:
             assert post(vendor, "/v1/chat/completions", body).status_code == status, (name, body)
+
+
+def test_minimax_thinks_in_tags_or_apart() -> None:
+    with start("minimax") as vendor:
+        for split, expected in ((False, "<think>\nlet me see\n</think>\n\necho think"), (True, "echo think")):
+            body = chat("think", reasoning_split=split)
+            message = post(vendor, "/v1/chat/completions", body).json()["choices"][0]["message"]
+            deltas = [
+                frame["choices"][0]["delta"]
+                for frame in lines(post(vendor, "/v1/chat/completions", {**body, "stream": True}))
+            ]
+            assert message["content"] == "".join(delta.get("content", "") for delta in deltas) == expected
+            apart = "".join(part["text"] for delta in deltas for part in delta.get("reasoning_details", ()))
+            assert apart == ("let me see" if split else "")
+
+
+def test_cache_breakpoints_are_written_for_half_an_hour() -> None:
+    part = {"type": "text", "text": "word " * 40, "prompt_cache_breakpoint": True}
+    with start("openai") as vendor:
+        usage = post(vendor, "/v1/chat/completions", chat([part])).json()["usage"]
+        assert usage["prompt_tokens_details"]["cache_write_tokens"] == 10
+        item = {"role": "user", "content": [{**part, "type": "input_text"}]}
+        details = post(vendor, "/v1/responses", {"model": "m", "input": [item]}).json()["usage"]["input_tokens_details"]
+        assert details["cache_write_tokens_details"] == {"ttl_30m_tokens": 10}
 
 
 def test_ark_endpoints_answer_in_another_models_name() -> None:

@@ -102,6 +102,21 @@ def test_tools_and_thought_signatures_go_round(streamed: bool) -> None:
         assert again().candidates[0].finish_reason == "MISSING_THOUGHT_SIGNATURE"
 
 
+def test_ids_of_calls_must_fit_where_they_are_given() -> None:
+    body: dict[str, Any] = {
+        "contents": [{"role": "user", "parts": [{"text": "use wait ids"}]}],
+        "tools": [{"functionDeclarations": [{"name": "wait"}]}],
+    }
+    with start("gemini") as vendor:
+        url = f"{vendor.provider_url}/models/g:generateContent"
+        content = httpx.post(url, json=body, headers=KEY).json()["candidates"][0]["content"]
+        ident = content["parts"][0]["functionCall"]["id"]
+        for given, status in ((ident, 200), ("other", 400)):
+            response = {"id": given, "name": "wait", "response": {"result": "r"}}
+            turns = [*body["contents"], content, {"role": "user", "parts": [{"functionResponse": response}]}]
+            assert httpx.post(url, json={**body, "contents": turns}, headers=KEY).status_code == status
+
+
 def test_the_signature_of_a_text_comes_in_a_last_part_with_empty_text() -> None:
     config = types.GenerateContentConfig(thinking_config=THINK)
     with start("gemini") as vendor:

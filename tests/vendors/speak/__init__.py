@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from tests.vendors.heard import Heard
-from tests.vendors.speak import chat, converse, gemini, messages, qwen, responses
+from tests.vendors.speak import chat_heard, converse, gemini, messages, qwen, responses
 
 __all__ = ["hear"]
 
 HEARING = {
-    "chat": chat.hear,
-    "completions": chat.hear_prompt,
-    "embeddings": chat.hear_inputs,
+    "chat": chat_heard.hear,
+    "completions": chat_heard.hear_prompt,
+    "embeddings": chat_heard.hear_inputs,
     "responses": responses.hear,
     "messages": messages.hear,
     "gemini": gemini.hear,

@@ -1,9 +1,6 @@
 """Chat completions (and completions and embeddings) as OpenAI's and as each compatible vendor's.
 
-hear        a body -> Heard
-check       what a dialect refuses
-whole       the reply that is not streamed
-stream      the frames
+How requests are heard and what is refused: `chat_heard.py`. Here: the whole reply, and the frames of a stream.
 """
 
 from __future__ import annotations
@@ -16,167 +13,9 @@ from typing import Any
 from tests.vendors import counts
 from tests.vendors.answers import Answer, Call, embedding
 from tests.vendors.dialects import CREATED
-from tests.vendors.failures_shapes import openai
-from tests.vendors.heard import Heard, Media, Tool, as_bytes, by_data_url, words_of
-from tests.vendors.visit import SSE, Made, Refused, Visit, dump, frame
+from tests.vendors.speak.chat_heard import check, hear, hear_inputs, hear_prompt, inputs
+from tests.vendors.visit import SSE, Made, Visit, dump, frame
 from tests.vendors.visit import whole as as_json
-
-
-def hear(body: dict[str, Any]) -> Heard:
-    heard = Heard(str(body.get("model", "")))
-    for message in body.get("messages", ()):
-        role = message.get("role", "user")
-        heard.turn(role)
-        if role == "tool":
-            _parts(heard, role, message.get("content"), as_result=True)
-            continue
-        _parts(heard, role, message.get("content"))
-        heard.calls += len(message.get("tool_calls") or ())
-    heard.tools = [
-        Tool(tool["function"]["name"], tool["function"].get("parameters") or {})
-        for tool in body.get("tools") or ()
-        if tool.get("type", "function") == "function"
-    ]
-    heard.choice = _choice(body.get("tool_choice"))
-    heard.parallel = body.get("parallel_tool_calls") is not False
-    form = body.get("response_format") or {}
-    heard.json_only = form.get("type") == "json_object"
-    if form.get("type") == "json_schema":
-        heard.schema = form["json_schema"].get("schema") or {}
-    heard.think = _thinks(body)
-    heard.stop = words_of(body.get("stop"))
-    limit = body.get("max_completion_tokens") or body.get("max_tokens")
-    heard.limit = limit if isinstance(limit, int) else None
-    heard.n = body.get("n") or 1
-    heard.logprobs = body.get("logprobs") is True
-    return heard
-
-
-def hear_prompt(body: dict[str, Any]) -> Heard:
-    """Of /completions."""
-    heard = Heard(str(body.get("model", "")))
-    prompt = body.get("prompt", "")
-    for text in [prompt] if isinstance(prompt, str) else prompt:
-        heard.last = []
-        heard.say(str(text))
-    heard.stop = words_of(body.get("stop"))
-    heard.limit = body.get("max_tokens")
-    heard.n = body.get("n") or 1
-    return heard
-
-
-def hear_inputs(body: dict[str, Any]) -> Heard:
-    """Of /embeddings."""
-    heard = Heard(str(body.get("model", "")))
-    for text in inputs(body):
-        heard.say(text)
-    heard.limit = 0
-    return heard
-
-
-def inputs(body: dict[str, Any]) -> list[str]:
-    """What an embeddings request asks for, as texts (token ids become words)."""
-    given = body.get("input", "")
-    if isinstance(given, str):
-        return [given]
-    if given and isinstance(given[0], int):
-        return [" ".join(map(str, given))]
-    return [item if isinstance(item, str) else " ".join(map(str, item)) for item in given]
-
-
-def _parts(heard: Heard, role: str, content: Any, as_result: bool = False) -> None:
-    if isinstance(content, str) or content is None:
-        if as_result:
-            heard.result(content or "")
-        elif content is not None:
-            heard.say(content, role)
-        return
-    texts = []
-    for part in content:
-        if "cache_control" in part:
-            heard.marks.append(part["cache_control"].get("ttl", "5m"))
-        match part.get("type"):
-            case "image_url":
-                heard.see(_image(part["image_url"]))
-            case "input_audio":
-                heard.see(
-                    Media("audio", f"audio/{part['input_audio']['format']}", as_bytes(part["input_audio"]["data"]))
-                )
-            case "file":
-                heard.see(by_data_url("document", part["file"].get("file_data") or part["file"].get("file_id", "")))
-            case "refusal":
-                texts.append(part["refusal"])
-            case _:
-                texts.append(part.get("text", ""))
-    text = " ".join(texts)
-    if as_result:
-        heard.result(text)
-    else:
-        heard.say(text, role)
-
-
-def _image(given: Any) -> Media:
-    url = given if isinstance(given, str) else given.get("url", "")
-    if not url.startswith(("data:", "http")) and as_bytes(url) >= 0:  # raw base64, as Zhipu wants it
-        return Media("image", "image/unnamed", as_bytes(url))
-    return by_data_url("image", url)
-
-
-def _choice(given: Any) -> str:
-    if isinstance(given, dict):
-        function = given.get("function") or {}
-        return f"={function['name']}" if "name" in function else (given.get("allowed_tools") or {}).get("mode", "auto")
-    return given or "auto"
-
-
-def _thinks(body: dict[str, Any]) -> bool:
-    """The vendors' switches: effort, toggle, budget."""
-    kind = (body.get("thinking") or {}).get("type")
-    template = body.get("chat_template_kwargs") or {}
-    reasoning = body.get("reasoning") or {}
-    if kind == "disabled" or body.get("enable_thinking") is False or template.get("enable_thinking") is False:
-        return False
-    effort = body.get("reasoning_effort") or reasoning.get("effort")
-    return bool(
-        kind
-        or body.get("enable_thinking")
-        or template.get("enable_thinking")
-        or reasoning.get("enabled")
-        or effort not in (None, "none")
-    )
-
-
-# --- what is refused
-
-
-def check(visit: Visit) -> None:
-    """Raises Refused where the dialect does not take the body."""
-    body, dialect = visit.body, visit.dialect
-    if dialect.choices_max and (body.get("n") or 1) > dialect.choices_max:
-        raise Refused(openai(400, "invalid_request_error", "invalid_request_error", f"n must be {dialect.choices_max}"))
-    if dialect.open_temperature and body.get("temperature") in (0, 1):
-        raise Refused(openai(400, "1214", None, "temperature must lie between 0 and 1"))
-    thinks = visit.state.reasoning_back and (hear(body).think or "think" in str(body.get("model", "")))
-    for number, message in enumerate(body.get("messages", ())):
-        parts = message.get("content") if isinstance(message.get("content"), list) else ()
-        for part in parts or ():
-            url = (part.get("image_url") or {}).get("url", "") if part.get("type") == "image_url" else ""
-            if dialect.bare_images and url.startswith("data:"):
-                raise Refused(openai(400, "1210", None, f"messages[{number}]: the image has a data: prefix"))
-        if thinks and message.get("tool_calls") and not message.get("reasoning_content"):
-            say = (
-                f"thinking is enabled but reasoning_content is missing in assistant tool call message at index {number}"
-            )
-            raise Refused(openai(400, "invalid_request_error", "invalid_request_error", say))
-    answered = {message.get("tool_call_id") for message in body.get("messages", ()) if message.get("role") == "tool"}
-    for message in body.get("messages", ()):
-        for call in message.get("tool_calls") or ():
-            if call.get("id") not in answered:
-                say = "An assistant message with 'tool_calls' must be followed by tool messages for each tool_call_id."
-                raise Refused(openai(400, None, "invalid_request_error", say))
-
-
-# --- replies
 
 
 def serve(visit: Visit) -> Made:
@@ -250,7 +89,7 @@ def _choice_of(visit: Visit, said: Answer, index: int) -> dict[str, Any]:
     if said.refused:
         message |= {"content": None, "refusal": said.text} if dialect.name == "openai" else {"content": ""}
     if said.reasoning:
-        message[dialect.reasoning_field] = said.thought
+        _think(visit, message, said)
     if said.calls:
         message["tool_calls"] = [
             {
@@ -267,6 +106,21 @@ def _choice_of(visit: Visit, said: Answer, index: int) -> dict[str, Any]:
     if dialect.name.startswith("azure"):
         choice["content_filter_results"] = CLEAN
     return choice
+
+
+def _think(visit: Visit, message: dict[str, Any], said: Answer) -> None:
+    if not visit.dialect.think_tags:
+        message[visit.dialect.reasoning_field] = said.thought
+    elif visit.body.get("reasoning_split"):
+        message["reasoning_details"] = _details(said.thought)
+    else:
+        message["content"] = f"<think>\n{said.thought}\n</think>\n\n{message['content'] or ''}"
+
+
+def _details(text: str) -> list[dict[str, Any]]:
+    return [
+        {"type": "reasoning.text", "id": "reasoning-text-1", "format": "MiniMax-response-v1", "index": 0, "text": text}
+    ]
 
 
 def finish_of(said: Answer) -> str:
@@ -331,7 +185,7 @@ def stream(visit: Visit, said: Answer) -> Iterator[bytes]:
         if delta is None:
             continue
         for index in range(said.choices):
-            sent += step.kind != "call"
+            sent += step.kind in ("think", "text", "args")
             yield chunk(choice(delta, index))
     if said.cited and chat:
         yield chunk(choice({"annotations": [_citation(said)]}, 0))
@@ -343,8 +197,8 @@ def stream(visit: Visit, said: Answer) -> Iterator[bytes]:
 
 def _delta(visit: Visit, said: Answer, kind: str, text: str, at: int) -> dict[str, Any] | None:
     dialect = visit.dialect
-    if kind == "think":
-        return {dialect.reasoning_field: text}
+    if kind in ("think", "sign"):
+        return _thought(visit, kind, text)
     if kind == "text":
         return {"content": text}
     if kind not in ("call", "args"):
@@ -362,6 +216,16 @@ def _delta(visit: Visit, said: Answer, kind: str, text: str, at: int) -> dict[st
     elif dialect.later_ids == "repeated":
         later = {"index": at, **ident, "function": {"name": call.name, "arguments": text}}
     return {"tool_calls": [later]}
+
+
+def _thought(visit: Visit, kind: str, text: str) -> dict[str, Any] | None:
+    """A piece of thinking ("think") or its end ("sign")."""
+    tags = visit.dialect.think_tags and not visit.body.get("reasoning_split")
+    if kind == "sign":
+        return {"content": "\n</think>\n\n"} if tags else None
+    if tags:
+        return {"content": text if text.startswith(" ") else f"<think>\n{text}"}
+    return {"reasoning_details": _details(text)} if visit.dialect.think_tags else {visit.dialect.reasoning_field: text}
 
 
 def _ending(

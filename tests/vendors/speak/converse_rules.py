@@ -46,6 +46,10 @@ def check(visit: Visit, model: str) -> None:
     choice = (body.get("toolConfig") or {}).get("toolChoice") or {}
     if thinking.get("type") == "enabled" and {"any", "tool"} & set(choice):
         _refuse("Thinking may not be enabled when tool_choice forces tool use.")
+    if thinking.get("type") == "enabled" and any("toolResult" in block for block in messages[-1]["content"]):
+        first = next(iter(messages[-2]["content"][0]))
+        if first != "reasoningContent":
+            _refuse(f"Expected `thinking` or `redacted_thinking`, but found `{first}` in the last assistant turn.")
     limit = (body.get("inferenceConfig") or {}).get("maxTokens")
     if thinking.get("type") == "enabled" and limit is not None and thinking.get("budget_tokens", 0) >= limit:
         _refuse("`max_tokens` must be greater than `thinking.budget_tokens`.")

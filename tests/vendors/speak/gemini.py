@@ -165,7 +165,8 @@ def _candidate(said: Answer, index: int, parts: list[Any], last: bool) -> dict[s
 
 
 def _call(visit: Visit, said: Answer, call: Call, at: int) -> dict[str, Any]:
-    part: dict[str, Any] = {"functionCall": {"name": call.name, "args": call.value}}
+    ident = {"id": f"fc-sim{call.number}"} if said.ids else {}
+    part: dict[str, Any] = {"functionCall": {**ident, "name": call.name, "args": call.value}}
     if said.reasoning and at == 0:
         part["thoughtSignature"] = _sign(visit, call_text(call.name, call.value))
     return part
@@ -246,15 +247,17 @@ def check(visit: Visit, model: str) -> bool:
 
 def _counted(contents: list[dict[str, Any]]) -> None:
     """As many function responses as calls in the turn before, right behind it."""
-    waiting = 0
+    waiting: list[Any] = []
     for content in contents:
-        answers = sum("functionResponse" in part for part in content["parts"])
-        if (waiting or answers) and answers != waiting:
+        answers = [part["functionResponse"].get("id") for part in content["parts"] if "functionResponse" in part]
+        if (waiting or answers) and len(answers) != len(waiting):
             _refuse(
                 "Please ensure that the number of function response parts equals the number of function call parts "
                 "of the function call turn."
             )
-        waiting = sum("functionCall" in part for part in content["parts"])
+        if unknown := {ident for ident in answers if ident} - set(waiting):
+            _refuse(f"Function response id {min(unknown)} matches no function call of the turn before.")
+        waiting = [part["functionCall"].get("id") for part in content["parts"] if "functionCall" in part]
 
 
 def _signatures(visit: Visit, model: str, contents: list[dict[str, Any]]) -> bool:

@@ -13,7 +13,7 @@ from tests.vendors.answers import Answer
 from tests.vendors.failures_shapes import dump
 from tests.vendors.failures_shapes import qwen as failed
 from tests.vendors.heard import Heard, by_data_url
-from tests.vendors.speak import chat
+from tests.vendors.speak import chat, chat_heard
 from tests.vendors.visit import SSE, Made, Refused, Visit, whole
 
 
@@ -23,7 +23,7 @@ def hear(body: dict[str, Any]) -> Heard:
     given = body.get("input") or {}
     messages = given.get("messages") or [{"role": "user", "content": given.get("prompt", "")}]
     flat = {"model": body.get("model"), **parameters, "messages": [_texts_only(message) for message in messages]}
-    heard = chat.hear(flat)
+    heard = chat_heard.hear(flat)
     last = [message for message in messages if message.get("role") != "system"][-1:]
     for part in last[0]["content"] if last and isinstance(last[0].get("content"), list) else ():
         if "image" in part:

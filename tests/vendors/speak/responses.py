@@ -70,6 +70,7 @@ def _item(heard: Heard, item: dict[str, Any], speaker: str) -> None:
         case "message":
             content = item.get("content") or ""
             parts = [{"type": "input_text", "text": content}] if isinstance(content, str) else content
+            heard.marks += ["30m" for part in parts if part.get("prompt_cache_breakpoint")]
             texts = [part.get("text") or part.get("refusal") or "" for part in parts if not _media(part)]
             if texts:
                 heard.say(" ".join(texts), speaker)
