@@ -45,6 +45,7 @@ CHOICES_MAX = 1024
 TOOLS_MAX = 1024
 HELD_MAX = FRAME_MAX
 _BRACE = 0x7B
+_LF, _CR = 10, 13
 
 
 class _Tool:
@@ -94,6 +95,7 @@ class StreamIn:
     def __init__(self, target: Target) -> None:
         self._dialect = target.dialect
         self._cutter = FrameCutter()
+        self._pending = self._cutter.pending
         self._choices: dict[int, _Choice] = {}
         self._reports: list[bytes] = []  # the first and the last three
         self._timings = b""
@@ -105,8 +107,13 @@ class StreamIn:
 
     def feed(self, frames: bytes) -> list[AnyEvent]:
         out: list[AnyEvent] = []
+        if frames[-2:] == b"\n\n" and frames[:6] == b"data: " and not self._pending:
+            data = frames[6:-2]
+            if _LF not in data and _CR not in data:  # one whole frame of one line: nearly every piece
+                self._data(data, out)
+                return out
         for frame in self._cutter.feed(frames):
-            self._frame(frame, out)
+            self._data(data_of(frame), out)
         return out
 
     def close(self) -> list[AnyEvent]:
@@ -115,30 +122,36 @@ class StreamIn:
         rest = self._cutter.close()
         if rest.strip():
             try:
-                self._frame(rest, out)
+                self._data(data_of(rest), out)
             except ProviderFault:
                 return out  # half a frame: the connection was lost within it
         if not self._ended and self._choices and all(choice.native for choice in self._choices.values()):
             self._end(out)
         return out
 
-    def _frame(self, frame: bytes, out: list[AnyEvent]) -> None:
+    def _data(self, data: bytes | None, out: list[AnyEvent]) -> None:
         if self._ended:
             return
-        data = data_of(frame)
-        if data is None or not data.strip():
-            if not (out and isinstance(out[-1], Beat)):
-                out.append(Beat())
-            return
-        if data.strip() == b"[DONE]":
-            self._end(out)
-            return
+        if not data or data[:1] != b"{":
+            data = data.strip() if data else b""
+            if not data:
+                if not (out and isinstance(out[-1], Beat)):
+                    out.append(Beat())
+                return
+            if data == b"[DONE]":
+                self._end(out)
+                return
         chunk = pieces.read(data)
         self._rough = chunk.rough
         if chunk.error is not ABSENT and is_error(chunk.error):
             self._ended = True
             return
         choices = chunk.choices
+        if choices and len(choices) == 1 and len(chunk.usage) <= 4:  # no report: absent, or null
+            delta = self._more_text(choices[0])
+            if delta is not None:
+                out.append(delta)
+                return
         if not self._started and (choices or chunk.id):  # Azure's first chunk has neither
             self._started = True
             out.append(Started(id=chunk.id or "", model=chunk.model or ""))
@@ -156,6 +169,35 @@ class StreamIn:
             for number, state in self._choices.items():
                 if state.native:
                     self._finish(number, state, out)
+
+    def _more_text(self, found: Choice) -> Delta | None:
+        """The event of a chunk that only goes on with an open text, as nearly every chunk does; else None."""
+        state, piece = self._choices.get(found.index or 0), found.delta
+        if (
+            state is None
+            or state.kind != "text"
+            or state.halves
+            or self._rough
+            or piece is None
+            or found.index is None
+            or found.finish_reason
+            or found.logprobs is not None
+            or found.usage is not ABSENT
+        ):
+            return None
+        text = piece.content
+        if (
+            not text
+            or piece.reasoning_content
+            or piece.reasoning
+            or piece.reasoning_details
+            or piece.refusal
+            or piece.tool_calls
+            or piece.function_call is not None
+            or piece.annotations
+        ):
+            return None
+        return Delta(choice=found.index, block=state.live, text=text)
 
     def _choice(self, number: int, found: Choice, out: list[AnyEvent]) -> None:
         state = self._choices.get(number)

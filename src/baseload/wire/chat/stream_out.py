@@ -55,7 +55,7 @@ class GenerationFailed(Refusal):
 
 
 class _Block:
-    __slots__ = ("custom", "entry", "kind", "redacted", "spoke", "start", "type", "where")
+    __slots__ = ("custom", "entry", "kind", "lead", "redacted", "spoke", "start", "tail", "type", "where")
 
     def __init__(self, opened: Opened) -> None:
         self.kind = opened.kind
@@ -66,6 +66,8 @@ class _Block:
         self.type = ""  # of a thought
         self.entry: dict[str, Any] | None = None  # of a thought: what its first fragment has to say
         self.start = 0  # characters of content before it
+        self.lead = b""  # of text and refusals: a chunk up to the text, and after it
+        self.tail = b""
 
 
 class _Choice:
@@ -98,7 +100,7 @@ class StreamOut:
         for event in events:
             if not self._over:
                 _WRITERS[type(event)](self, event, out)
-        return b"".join(out)
+        return out[0] if len(out) == 1 else b"".join(out)
 
     def fail(self, refusal: Refusal, call_id: str) -> bytes:
         """The error that ends a begun stream: no finish, no [DONE] after it; OpenAI's clients raise on it."""
@@ -145,6 +147,10 @@ class StreamOut:
             self._open_tool(event, choice, block, out)
         else:
             choice.pending.clear()
+            said = _SAID.get(event.kind)
+            if said is not None:
+                block.lead = b'%b{"index":%d,"delta":%b' % (self._head, event.choice, said)
+                block.tail = b'},"logprobs":null,"finish_reason":null}' + self._tail
 
     def _open_tool(self, event: Opened, choice: _Choice, block: _Block, out: list[bytes]) -> None:
         block.where = choice.tools
@@ -165,21 +171,19 @@ class StreamOut:
         self._put(event.choice, _encode(delta), out)
 
     def _say(self, event: Delta, out: list[bytes]) -> None:
-        choice = self._choice(event.choice, out)
-        block = choice.blocks.get(event.block)
-        if block is None:
+        choice = self._choices.get(event.choice)
+        block = None if choice is None else choice.blocks.get(event.block)
+        if choice is None or block is None:
             return
         text = event.text
-        head = _SAID.get(block.kind)
-        if head is not None:
-            logprobs = b"null"
-            if event.logprobs is not ABSENT and event.logprobs != NULL:
-                logprobs = b'{"content":%b,"refusal":null}' % bytes(event.logprobs)
-            elif not text:
-                return
+        if block.lead:
             if block.kind == "text":
                 choice.chars += len(text)
-            self._put(event.choice, head + _encode(text) + b"}", out, logprobs)
+            if event.logprobs is not ABSENT and event.logprobs != NULL:
+                logprobs = b'{"content":%b,"refusal":null}' % bytes(event.logprobs)
+                self._put(event.choice, _SAID[block.kind] + _encode(text) + b"}", out, logprobs)
+            elif text:
+                out.append(block.lead + _encode(text) + block.tail)
         elif not text:
             return
         elif block.kind == "tool":
