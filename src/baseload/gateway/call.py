@@ -207,7 +207,7 @@ class Call:
             self.content_type = value_of(head, low, b"content-type")
             kind = self.kind
             if kind.medium:
-                self.meter = media.meter_of(kind.medium, self.content_type.decode("latin-1"))
+                self.meter = media.meter_of(kind.medium, self.content_type.decode("latin-1"), self.ask)
             elif self.ask.stream and self.content_type.lower().startswith(kind.stream_type):
                 self.meter = kind.meter(self.passage.shaper is None and not self.ask.wants_usage)
         else:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from baseload.errors import ProviderFault
-from baseload.wire.media import USAGE, BinaryMeter, StreamMeter
+from baseload.wire.ask import Ask
+from baseload.wire.media import USAGE, BinaryMeter, StreamMeter, meter_of
 from baseload.wire.usage import normalise, price_meters
 
 
@@ -136,3 +137,17 @@ def test_sound_goes_on_as_it_comes():
     assert meter.close() == b""
     assert meter.finished
     assert meter.done
+
+
+def test_speech_that_was_begun_is_counted_by_its_characters_when_it_is_cut():
+    ask = Ask("m", units=(("characters", 12),))
+    for kind, piece in (("audio/mpeg", b"\xff\xfb"), ("text/event-stream", SPEECH[: SPEECH.index(b"\n\n") + 2])):
+        meter = meter_of("speech", kind, ask)
+        assert meter is not None
+        assert meter.units == {}
+        meter.feed(piece)
+        assert (meter.units, meter.finished) == ({"characters": 12}, False)
+    other = meter_of("transcriptions", "text/event-stream", Ask("m", units=(("audio_ms", 1000),)))
+    assert other is not None
+    other.feed(WORDS)
+    assert other.units == {}  # how long a recording may be is no count

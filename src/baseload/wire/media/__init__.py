@@ -33,12 +33,16 @@ USAGE = {"rerank": "rerank", "images": "openai-images", "speech": "openai-speech
 """Endpoint -> protocol for `usage.normalise`."""
 
 
-def meter_of(endpoint: str, content_type: str) -> StreamMeter | BinaryMeter | None:
-    """Who reads the reply along: a stream's meter, or one for sound as it comes; None = it is read whole."""
+def meter_of(endpoint: str, content_type: str, ask: Ask | None = None) -> StreamMeter | BinaryMeter | None:
+    """Who reads the reply along: a stream's meter, or one for sound as it comes; None = it is read whole.
+
+    With `ask`, speech that has begun is counted by the characters of its request, also where it is broken off.
+    """
     kind = content_type.partition(";")[0].strip().lower()
+    spoken = dict(ask.units) if ask is not None and endpoint == "speech" else {}
     if kind == "text/event-stream":
-        return StreamMeter(endpoint)
-    return BinaryMeter() if endpoint == "speech" and kind != "application/json" else None
+        return StreamMeter(endpoint, spoken=spoken)
+    return BinaryMeter(spoken) if endpoint == "speech" and kind != "application/json" else None
 
 
 def counted(endpoint: str, ask: Ask, units: dict[str, int]) -> dict[str, int]:

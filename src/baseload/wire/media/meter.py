@@ -7,6 +7,8 @@ Holds:  one unfinished frame, three usage reports, one error. Never the reply.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 from msgspec import Raw
 
@@ -40,7 +42,8 @@ _decode = msgspec.json.Decoder(_Event).decode
 class _Reading:
     """The attributes of `metering.Meter`, as they are before anything came."""
 
-    def __init__(self) -> None:
+    def __init__(self, spoken: Mapping[str, int] | None = None) -> None:
+        self._spoken = dict(spoken or {})
         self.usage = b""
         self.done = False
         self.finished = False
@@ -60,15 +63,17 @@ class _Reading:
 
     @property
     def units(self) -> dict[str, int]:
-        """Own units that the reply shows, for where it reports no usage."""
-        return {}
+        """Own units that the reply shows, for where it reports no usage: speech that has begun is billed whole."""
+        return dict(self._spoken) if self.first_token else {}
 
 
 class StreamMeter(_Reading):
     """A stream of events. `strip` is taken as by other meters; nothing here comes without being asked for."""
 
-    def __init__(self, endpoint: str, strip: bool = False, cap: int = FRAME_MAX) -> None:
-        super().__init__()
+    def __init__(
+        self, endpoint: str, strip: bool = False, cap: int = FRAME_MAX, spoken: Mapping[str, int] | None = None
+    ) -> None:
+        super().__init__(spoken)
         self._endpoint = endpoint
         self._cutter = FrameCutter(cap)
         self._whole = 0  # pictures that came whole
@@ -76,7 +81,9 @@ class StreamMeter(_Reading):
     @property
     def units(self) -> dict[str, int]:
         """Pictures that came whole; one that was begun is paid for as well."""
-        return {"images": max(1, self._whole)} if self._endpoint == "images" and self.frames else {}
+        if self._endpoint != "images":
+            return super().units
+        return {"images": max(1, self._whole)} if self.frames else {}
 
     def feed(self, piece: bytes) -> bytes:
         """What to forward now: whole frames. Raises `ProviderFault("garbage")` when one exceeds the cap."""
