@@ -47,7 +47,7 @@ class EventCutter:
 
     @property
     def damaged(self) -> bool:
-        """A damage was found that `feed` has not raised yet."""
+        """Whether a damage was found, raised or not yet."""
         return self._fault is not None
 
     def feed(self, piece: bytes) -> list[Message]:

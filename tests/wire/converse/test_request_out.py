@@ -34,6 +34,7 @@ from baseload.wire.canon.request import (
     Turn,
 )
 from baseload.wire.converse.request_out import write
+from tests.wire.wishes import WISHES
 
 TARGET = Target(protocol="converse", dialect="bedrock", model="us.anthropic.claude", thought="budget", image_url=False)
 WEATHER = Tool(name="weather", description="Tells it.", schema=Raw(b'{"type":"object","properties":{"z":{},"a":{}}}'))
@@ -540,10 +541,11 @@ TURNS = st.lists(
     TURNS,
     st.sampled_from(["chat", "responses", "messages", "gemini"]),
     st.sampled_from(["budget", "effort", "adaptive"]),
+    WISHES,
 )
-def test_fuzz_every_conversation_is_legal_or_refused(turns: list[Turn], protocol: str, how: str):
+def test_fuzz_every_conversation_is_legal_or_refused(turns: list[Turn], protocol: str, how: str, wishes: Any):
     target = Target(protocol="converse", dialect="bedrock", model="us.anthropic.claude", thought=how)
-    request = Request(protocol=protocol, model="m", turns=turns, thought=Thought(mode="on", effort="low"))
+    request = Request(protocol=protocol, model="m", turns=turns, **wishes)
     try:
         written = write(request, target)
     except Uncarried as why:

@@ -28,6 +28,7 @@ from baseload.wire.canon.request import (
     Turn,
 )
 from baseload.wire.qwen.request_out import needs_multimodal, write
+from tests.wire.wishes import WISHES
 
 TARGET = Target(protocol="qwen", dialect="dashscope", model="qwen-plus", thought="budget", cache_marks=True)
 WEATHER = Tool(name="weather", description="Tells it.", schema=Raw(b'{"type":"object","properties":{"z":{},"a":{}}}'))
@@ -349,10 +350,11 @@ ROLES = st.sampled_from(["system", "developer", "user", "assistant"])
     st.lists(st.builds(Turn, ROLES, st.lists(PARTS, max_size=4)), max_size=5),
     st.sampled_from(["chat", "responses", "messages", "gemini"]),
     st.booleans(),
+    WISHES,
 )
-def test_fuzz_every_conversation_is_written_or_refused(turns: list[Turn], protocol: str, marks: bool):
+def test_fuzz_every_conversation_is_written_or_refused(turns: list[Turn], protocol: str, marks: bool, wishes: Any):
     target = Target(protocol="qwen", dialect="dashscope", model="m", cache_marks=marks)
-    made = Request(protocol=protocol, model="m", turns=turns)
+    made = Request(protocol=protocol, model="m", turns=turns, **wishes)
     param: str | None = "written"
     try:
         found = json.loads(write(made, target).body)["input"]["messages"]
