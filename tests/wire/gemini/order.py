@@ -47,7 +47,8 @@ def check(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
             assert {"code", "message", "status"} <= one["error"].keys()
             return objects
         assert [name for name in TOP if name in one] == list(one), f"members out of order: {list(one)}"
-        assert one["modelVersion"] and one["responseId"] == objects[0]["responseId"]
+        assert one["modelVersion"]
+        assert one["responseId"] == objects[0]["responseId"]
         assert last or "usageMetadata" not in one, "usage stands on the last object"
         for candidate in one.get("candidates", ()):
             index = candidate["index"]
@@ -77,7 +78,9 @@ def _check_parts(candidate: dict[str, Any]) -> None:
         assert part.keys() <= {*CONTENTS, "thought", "thoughtSignature"}
         if "functionCall" in part:
             call = part["functionCall"]
-            assert call["name"] and isinstance(call["args"], dict) and call.get("id", "x")
+            assert call["name"]
+            assert isinstance(call["args"], dict)
+            assert call.get("id", "x")
         if part.get("text") == "":
             assert "thoughtSignature" in part or "finishReason" in candidate
         if "thoughtSignature" in part:

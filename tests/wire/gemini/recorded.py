@@ -5,16 +5,39 @@ from __future__ import annotations
 import json
 from typing import Any
 
-TOOLS = """read_file read_many_files write_file replace list_directory glob search_file_content run_shell_command
-web_fetch google_web_search save_memory write_todos codebase_investigator list_processes read_background_output
-mcp_github_create_issue mcp_github_get_file mcp_github_list_commits mcp_jira_search mcp_jira_transition
-mcp_postgres_query mcp_postgres_explain mcp_browser_open mcp_browser_click mcp_browser_screenshot""".split()
+TOOLS = [
+    "read_file",
+    "read_many_files",
+    "write_file",
+    "replace",
+    "list_directory",
+    "glob",
+    "search_file_content",
+    "run_shell_command",
+    "web_fetch",
+    "google_web_search",
+    "save_memory",
+    "write_todos",
+    "codebase_investigator",
+    "list_processes",
+    "read_background_output",
+    "mcp_github_create_issue",
+    "mcp_github_get_file",
+    "mcp_github_list_commits",
+    "mcp_jira_search",
+    "mcp_jira_transition",
+    "mcp_postgres_query",
+    "mcp_postgres_explain",
+    "mcp_browser_open",
+    "mcp_browser_click",
+    "mcp_browser_screenshot",
+]
 
 
 def gemini_cli() -> bytes:
-    """What gemini-cli sends in the middle of a task: a long system instruction, dozens of tools, a history with calls."""
+    """What gemini-cli sends in the middle of a task: a long system instruction, dozens of tools, calls and results."""
     system = "You are an interactive CLI agent specializing in software engineering tasks.\n\n" + "\n".join(
-        f"- **Rule {number}:** Follow the project's conventions; check 'package.json', \"pyproject.toml\" and \\u2713 {number}."
+        f"- **Rule {number}:** Follow the project's conventions; check 'package.json', \"a.toml\" and \\u2713 {number}."
         for number in range(80)
     )
     schema = {

@@ -43,7 +43,8 @@ def test_where_the_network_cuts_cannot_change_the_elements():
         array = ArrayIn()
         found = array.feed(ARRAY[:cut]) + array.feed(ARRAY[cut:])
         assert [json.loads(one) for one in found] == OBJECTS, f"cut at byte {cut}"
-        assert array.closed and array.close() == b""
+        assert array.closed
+        assert array.close() == b""
     array = ArrayIn()
     found = [one for i in range(len(ARRAY)) for one in array.feed(ARRAY[i : i + 1])]
     assert [json.loads(one) for one in found] == OBJECTS
@@ -72,7 +73,6 @@ def test_what_is_no_array_of_objects_is_garbage(body):
 def test_memory_is_bounded():
     array = ArrayIn(cap=1000)
     with pytest.raises(ProviderFault):
-        for _ in range(100):
-            array.feed(b'{"a":"' + b"x" * 50)
+        [array.feed(b'{"a":"' + b"x" * 50) for _ in range(100)]
     with pytest.raises(ProviderFault):
         ArrayIn(cap=10).feed(b'[{"a":"0123456789"}]')

@@ -10,7 +10,20 @@ from baseload.wire.gemini import StreamMeter
 from baseload.wire.usage import normalise
 from tests.wire.gemini.recorded import STREAM, USAGE, as_array, piece, sse
 
-NAMES = "usage done finished finish error frames text_bytes first_token upstream_model tier malformed usages".split()
+NAMES = [
+    "usage",
+    "done",
+    "finished",
+    "finish",
+    "error",
+    "frames",
+    "text_bytes",
+    "first_token",
+    "upstream_model",
+    "tier",
+    "malformed",
+    "usages",
+]
 
 
 def read(*pieces: bytes, cap: int = 2**20) -> tuple[StreamMeter, bytes]:

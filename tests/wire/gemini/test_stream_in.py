@@ -169,8 +169,7 @@ def test_arguments_that_never_end_are_bounded(monkeypatch):
     one = {"functionCall": {"partialArgs": [{"jsonPath": "$.a", "stringValue": "x" * 50}], "willContinue": True}}
     stream.feed(sse(piece({"functionCall": {"name": "f", "willContinue": True}})))
     with pytest.raises(ProviderFault):
-        for _ in range(100):
-            stream.feed(sse(piece(one)))
+        [stream.feed(sse(piece(one))) for _ in range(100)]
 
 
 def test_a_signature_on_text_and_on_a_thought():

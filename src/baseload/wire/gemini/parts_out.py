@@ -33,6 +33,7 @@ from baseload.wire.raw import ABSENT, FAILED
 _members = msgspec.json.Decoder(dict[str, Raw]).decode
 _value = msgspec.json.Decoder(Raw).decode
 _encode = msgspec.json.Encoder().encode
+_BRACE = 0x7B
 
 
 class Writer:
@@ -166,15 +167,14 @@ class Writer:
 
 def arguments_object(text: str) -> Raw:
     """Arguments as the object that Google wants; what is none goes in as its member `arguments`."""
-    text = text.strip()
-    if not text:
-        return Raw(b"{}")
     raw = text.encode("utf-8", "replace")
+    if not raw.strip():
+        return Raw(b"{}")
     try:
         value = _value(raw)
     except FAILED:
-        return Raw(_encode({"arguments": text.encode("utf-8", "replace").decode()}))
-    return value if raw[:1] == b"{" else Raw(_encode({"arguments": value}))
+        return Raw(_encode({"arguments": raw.decode()}))
+    return value if memoryview(value)[0] == _BRACE else Raw(_encode({"arguments": value}))
 
 
 def _result_object(text: str) -> Any:

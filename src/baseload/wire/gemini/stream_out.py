@@ -43,13 +43,15 @@ class StreamOut:
         out: list[bytes] = []
         at, parts = -1, list[dict[str, Any]]()  # parts of one choice in a row share an object
         for event in events:
+            if self._over:
+                break
             if isinstance(event, Counted):
                 self._meters = event.meters
             elif isinstance(event, Started):
                 if event.id:
                     self._tail = self._names(event.id)
             elif isinstance(event, Beat):
-                if not parts and not self._over:
+                if not parts:
                     out.append(BEAT if self._array is None else self._array.beat())
             elif isinstance(event, Finished):
                 if parts:
