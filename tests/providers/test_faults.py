@@ -195,7 +195,13 @@ TABLE: list[tuple[str, int, bytes, str]] = [
     ("dashscope", 200, b'{"code":"DataInspectionFailed","message":"x","request_id":"r"}', "filtered"),
     ("dashscope", 400, anthropic("invalid_request_error", "Range of input length should be [1, 9]"), "too_long"),
     ("dashscope", 200, b'event:error\n:HTTP_STATUS/429\ndata:{"code":"Throttling","message":"x"}\n\n', "rate_limited"),
-    # Anthropic dialects of others: Anthropic's words hold everywhere
+    # Anthropic dialects of others: Anthropic's words hold everywhere, the vendor's own code in the message before them
+    ("zhipu", 429, anthropic("rate_limit_error", "[1113][Insufficient balance][2026]"), "no_money"),
+    ("zhipu", 429, anthropic("rate_limit_error", "Busy. (1305)"), "overloaded"),
+    ("zhipu", 429, anthropic("rate_limit_error", "Slow down."), "rate_limited"),
+    ("zhipu", 400, anthropic("invalid_request_error", "max_tokens (1000) is wrong"), "bad_request"),
+    ("moonshot", 429, anthropic("rate_limit_error", "Suspended. (exceeded_current_quota_error)"), "no_money"),
+    ("dashscope", 400, anthropic("invalid_request_error", "No. (data_inspection_failed)"), "filtered"),
     ("deepseek", 200, anthropic("overloaded_error"), "overloaded"),
     ("moonshot", 200, anthropic("api_error"), "unavailable"),
     ("zhipu", 200, anthropic("not_found_error"), "not_found"),

@@ -9,6 +9,7 @@ string; one SSE frame of any. A stream's error value comes wrapped as {"error": 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,6 +18,10 @@ import msgspec
 BODY_MAX = 2**20  # an error that is longer is no error message; it is judged by its status
 TEXT_MAX = 4000
 WORDS_MAX = 20  # detail words that are read of one error
+
+# Anthropic's envelope has no place for a vendor's own code, and only it tells "no money" from "slow down" on a 429: doors
+# in that dialect put it in brackets at the beginning or the end of the message (not confirmed from a page).
+_EDGE_CODE = re.compile(r"^[\[(]([A-Za-z0-9_.]{3,64})[\])]|[\[(]([A-Za-z0-9_.]{3,64})[\])]$")
 
 _REPLY_MEMBERS = ("choices", "candidates", "content", "output", "data")  # a body that has one is a reply after all
 
@@ -135,6 +140,8 @@ def _from_error(error: Any, data: Mapping[str, Any], finish: tuple[str, ...]) ->
     if isinstance(metadata, Mapping) and isinstance(metadata.get("raw"), str):  # OpenRouter quotes its upstream
         message = f"{message}: {_line(metadata['raw'])}"
     words = [found for found in _words(error) if found]
+    if not code and word.endswith("_error"):
+        words += [begin or end for begin, end in _EDGE_CODE.findall(message)]
     return Said(
         code=code,
         type=word,
