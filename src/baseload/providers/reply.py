@@ -19,8 +19,8 @@ BODY_MAX = 2**20  # an error that is longer is no error message; it is judged by
 TEXT_MAX = 4000
 WORDS_MAX = 20  # detail words that are read of one error
 
-# Anthropic's envelope has no place for a vendor's own code, and only it tells "no money" from "slow down" on a 429: doors
-# in that dialect put it in brackets at the beginning or the end of the message (not confirmed from a page).
+# Anthropic's envelope has no place for a vendor's own code, and only it tells "no money" from "slow down" on a 429:
+# doors in that dialect put it in brackets at the message's beginning or end (not confirmed from a page).
 _EDGE_CODE = re.compile(r"^[\[(]([A-Za-z0-9_.]{3,64})[\])]|[\[(]([A-Za-z0-9_.]{3,64})[\])]$")
 
 _REPLY_MEMBERS = ("choices", "candidates", "content", "output", "data")  # a body that has one is a reply after all
