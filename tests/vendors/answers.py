@@ -10,6 +10,7 @@ Words in the prompt switch things on:
     think       (or a model of that name, or thinking switched on in the request) three words of reasoning
     redacted    with thinking: it is a redacted block where the protocol has them
     refuse      the model refuses, or the answer is filtered, as the protocol says it
+    halves      (streamed) an emoji beyond 16 bits comes as two halves of its surrogate pair, in two deltas
     cite        the answer carries a citation where the protocol has them
     words=N     N words instead of the echo
 
@@ -72,6 +73,7 @@ class Answer:
     redacted: bool = False
     interleave: bool = False
     ids: bool = False
+    halves: bool = False
     cited: bool = False
     logprobs: bool = False
 
@@ -120,7 +122,8 @@ class Answer:
         if not self.content:
             return []
         words = [word if not index else f" {word}" for index, word in enumerate(self.words)]
-        return [piece for word in words for piece in _split(word)]
+        pieces = [piece for word in words for piece in _split(word)]
+        return [half for piece in pieces for half in _halves(piece)] if self.halves else pieces
 
     @property
     def thoughts(self) -> list[str]:
@@ -159,6 +162,7 @@ def respond(heard: Heard, words: int | None = None) -> Answer:
         redacted="redacted" in prompt,
         interleave="interleave" in prompt,
         ids="ids" in prompt,
+        halves="halves" in prompt,
         cited="cite" in prompt,
         logprobs=heard.logprobs,
     )
@@ -242,3 +246,11 @@ def _split(word: str) -> Iterator[str]:
             yield word[start:at]
             start = at
     yield word[start:]
+
+
+def _halves(piece: str) -> list[str]:
+    """A piece that begins with a character beyond 16 bits, cut through that character; any other as it is."""
+    if not piece or ord(piece[0]) < 0x10000:
+        return [piece]
+    code = ord(piece[0]) - 0x10000
+    return [chr(0xD800 + (code >> 10)), chr(0xDC00 + (code & 0x3FF)) + piece[1:]]

@@ -186,7 +186,7 @@ OTHERS = _table(
         headers=(("apim-request-id", "apim-1"), ("x-ms-region", "West")),
     ),
     Dialect("bedrock_mantle", path="/openai/v1", serves=OPENAI),
-    Dialect("bedrock", path="", serves=("converse", "converse_count")),
+    Dialect("bedrock", path="", headers=(("x-amzn-requestid", "amzn-1"),), serves=("converse", "converse_count")),
 )
 
 VENDORS = DIALECTS | OTHERS

@@ -10,6 +10,8 @@ import json
 import struct
 import zlib
 
+from tests.vendors.failures_shapes import dump
+
 
 def message(headers: dict[str, str], payload: bytes) -> bytes:
     packed = b"".join(
@@ -23,7 +25,7 @@ def message(headers: dict[str, str], payload: bytes) -> bytes:
 
 def event(name: str, value: object) -> bytes:
     headers = {":event-type": name, ":content-type": "application/json", ":message-type": "event"}
-    return message(headers, json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+    return message(headers, dump(value))
 
 
 def exception(name: str, text: str) -> bytes:

@@ -11,7 +11,11 @@ RETRY = ("retry-after", "2")
 
 
 def dump(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    """JSON in UTF-8; as escapes where a text has half a surrogate pair, which UTF-8 cannot carry."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode()
 
 
 def openai(status: int, code: Any, kind: Any = None, message: str = "It failed.", *headers: tuple[str, str]) -> Failure:

@@ -41,6 +41,7 @@ class Simulator:
         self.requests: list[Request] = []
         self.connections = 0  # accepted so far
         self.open_connections = 0
+        self.errors: list[Exception] = []  # of the simulator itself; the first is raised at the end of its block
         self._script: deque[Fault] = deque()
         self._changed = threading.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -101,6 +102,8 @@ class Simulator:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+        if kind is None and self.errors:
+            raise self.errors[0]
 
     # --- connections
 
@@ -124,6 +127,8 @@ class Simulator:
             await self._connection(reader, writer, self.connections)
         except (Closed, Left, ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
+        except Exception as error:  # the simulator itself is wrong: the test must hear of it
+            self.errors.append(error)
         finally:
             self.open_connections -= 1
             self._tasks.discard(task)

@@ -19,6 +19,7 @@ from baseload.providers.catalogue import names
 from baseload.providers.catalogue import vendor as vendor_facts
 from baseload.providers.faults import classify
 from tests.vendors import DIALECTS, NAMED, VENDORS, Fault, Simulator, answer, failure, kinds, refusing_url, start, usage
+from tests.vendors.desk import find
 
 MESSAGES = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "count the cached stars"}]
 TEXT = "echo count the cached stars"
@@ -202,6 +203,14 @@ def test_the_catalogue_recognises_every_failure(name: str) -> None:
     for kind in kinds(name):
         status, data, headers = failure(name, kind)
         assert classify(vendor_facts(name), status, data, dict(headers)).kind == kind.partition("/")[0], kind
+
+
+@pytest.mark.parametrize("name", sorted(set(VENDORS) & set(names())))
+def test_the_catalogues_paths_lead_to_doors_of_the_simulator(name: str) -> None:
+    facts, dialect = vendor_facts(name), VENDORS[name]
+    for endpoint, path in (*facts.paths.items(), *facts.stream_paths.items()):
+        path = path.replace("{model}", "m")
+        assert find(dialect, "POST", path[1:] if path.startswith("//") else dialect.path + path), endpoint
 
 
 def test_a_fault_is_chosen_by_script_header_model_or_for_all() -> None:

@@ -137,10 +137,16 @@ def _thinks(body: dict[str, Any]) -> bool:
 
 # --- what is refused
 
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+
 
 def check(visit: Visit) -> None:
     """Raises Refused where the dialect does not take the body."""
     body, dialect = visit.body, visit.dialect
+    if not body.get("model") and not visit.found.get("model"):
+        _refuse("you must provide a model parameter")
+    if not body.get("messages"):
+        _refuse("Missing required parameter: 'messages'.", "missing_required_parameter")
     if dialect.choices_max and (body.get("n") or 1) > dialect.choices_max:
         _refuse(f"n must be {dialect.choices_max}")
     if dialect.open_temperature and body.get("temperature") in (0, 1):
@@ -148,6 +154,10 @@ def check(visit: Visit) -> None:
     thinks = visit.state.reasoning_back and (hear(body).think or "think" in str(body.get("model", "")))
     for number, message in enumerate(body.get("messages", ())):
         parts = message.get("content") if isinstance(message.get("content"), list) else ()
+        if message.get("role") not in ROLES:
+            _refuse(
+                f"Invalid value: '{message.get('role')}'. Supported values are: {', '.join(ROLES)}.", "invalid_value"
+            )
         if message.get("role") == "developer" and not dialect.developer:
             _refuse(f"messages[{number}].role: unknown variant `developer`")
         for part in parts or ():

@@ -17,6 +17,8 @@ from tests.vendors.speak.chat import model_of, token
 from tests.vendors.speak.responses_stream import stream
 from tests.vendors.visit import SSE, Made, Refused, Visit, whole
 
+KEPT_MAX = 10_000  # replies; the oldest is forgotten
+
 
 def hear(body: dict[str, Any], before: list[dict[str, Any]] | None = None) -> Heard:
     """`before`: the items of the conversation so far, from the previous response."""
@@ -109,6 +111,8 @@ def serve(visit: Visit) -> Made:
     reply = whole_reply(visit, said)
     if body.get("store", True):
         history = [*before, *items(body), *reply["output"]]
+        if len(visit.state.responses) >= KEPT_MAX:
+            del visit.state.responses[next(iter(visit.state.responses))]
         visit.state.responses[reply["id"]] = {"reply": reply, "items": history, "input": items(body)}
     if body.get("stream"):
         return Made(SSE, stream(visit, said, reply))
@@ -253,6 +257,8 @@ def check(visit: Visit, before: list[dict[str, Any]]) -> None:
     body = visit.body
     for name in sorted(FOREIGN & set(body)):
         _refuse(f"Unsupported parameter: '{name}'.", name, "unsupported_parameter")
+    if not body.get("model"):
+        _refuse("Missing required parameter: 'model'.", "model", "missing_required_parameter")
     if not isinstance(body.get("input", ""), str | list):
         _refuse("Invalid type for 'input'.", "input")
     calls: set[str] = set()
