@@ -203,6 +203,27 @@ def test_pitfall_15_what_is_refused():
     assert "n" in vendor("moonshot").translate.unsupported
 
 
+def test_pitfall_17_effort_budget_toggle_and_always_on_are_told_by_model():
+    thought = {
+        ("moonshot", "kimi-k3.1-pro"): "effort",
+        ("moonshot", "kimi-k2.6"): "toggle",
+        ("moonshot", "kimi-k2.7-code-highspeed"): "none",
+        ("zhipu", "glm-5.3-flash"): "effort",
+        ("zhipu", "glm-4.7"): "toggle",
+        ("gemini", "gemini-2.5-flash"): "budget",
+        ("gemini", "gemini-3.5-flash"): "effort",
+        ("anthropic", "claude-sonnet-4-5"): "budget",
+        ("anthropic", "claude-sonnet-5-5"): "adaptive",
+        ("bedrock", "eu.anthropic.claude-haiku-4-5-20251001-v1:0"): "budget",
+        ("bedrock", "us.anthropic.claude-opus-5-5"): "adaptive",
+        ("bedrock", "openai.gpt-oss-120b"): "effort",
+        ("bedrock", "amazon.nova-pro-v1:0"): "none",
+    }
+    for (name, model), expected in thought.items():
+        assert vendor(name).translate_for(model).thought == expected, (name, model)
+    assert vendor("zhipu").translate_for("glm-5.3").unsupported == vendor("zhipu").translate.unsupported
+
+
 def test_pitfall_19_who_takes_cache_marks():
     marks = {name for name in names() if vendor(name).translate.cache_marks}
     assert marks == {"dashscope", "minimax", "zhipu", "openrouter"}

@@ -155,7 +155,7 @@ class Door:
         self.access = access_of(vendor.auth_for.get(name, vendor.auth), secret, parts.hostname, provider.name)
         send = vendor.send.get(name, {})
         self._send = (send, {**send, **vendor.stream_send.get(name, {})})
-        facts = vendor.translate
+        facts = vendor.translate_for(row.upstream_model)
         self.target = Target(
             protocol=name, dialect=vendor.name, model=row.upstream_model, output_max=row.output_max,
             developer=facts.developer, max_tokens_name=facts.max_tokens_name, thought=facts.thought,

@@ -6,6 +6,9 @@ A TOML key is a field below; unknown keys do not load.
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+from typing import Any
+
 import msgspec
 
 COMMON_HEADERS = ("retry-after-ms", "retry-after", "date")  # what any provider may say about coming back
@@ -60,6 +63,16 @@ class Translate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     unsupported: tuple[str, ...] = ()  # request members that are refused there, e.g. "seed", "n"
 
 
+class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where some models of a vendor differ from `Translate`. What is not given is as for the others."""
+
+    models: tuple[str, ...]  # patterns of upstream model names, as of a shell: "kimi-k3*"
+    thought: str = ""
+    schema: bool | None = None
+    unsupported: tuple[str, ...] | None = None
+    note: str = ""
+
+
 class ErrorRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"kind": "class"}):
     """One line of the error table. All fields that are given must match; a list matches when any of it does."""
 
@@ -78,7 +91,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     read: str
 
 
-class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"errors": "error"}):
+class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"errors": "error", "model_facts": "model"}):
     """The facts of one vendor or engine."""
 
     name: str
@@ -99,6 +112,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     send: dict[str, dict[str, str]] = {}  # endpoint -> headers that every request carries
     stream_send: dict[str, dict[str, str]] = {}  # the same for streams only
     translate: Translate = Translate()
+    model_facts: tuple[ModelFacts, ...] = ()  # the first that fits a model counts
     keeps_state: bool = False  # responses: it keeps replies for previous_response_id, GET and DELETE
     usage: UsageFacts = UsageFacts()
     abort: str = "unknown"  # does closing a stream stop the billing? "stops" | "continues" | "unknown"
@@ -118,6 +132,20 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def fault_headers(self) -> tuple[str, ...]:
         """The headers of a failed reply that `faults.classify` reads, in lower case."""
         return tuple(dict.fromkeys((*self.retry_headers, *self.error_headers, *COMMON_HEADERS)))
+
+    def translate_for(self, model: str) -> Translate:
+        """What a request must mind when it is written for one upstream model."""
+        for facts in self.model_facts:
+            if any(fnmatchcase(model, pattern) for pattern in facts.models):
+                changes: dict[str, Any] = {}
+                if facts.thought:
+                    changes["thought"] = facts.thought
+                if facts.schema is not None:
+                    changes["schema"] = facts.schema
+                if facts.unsupported is not None:
+                    changes["unsupported"] = facts.unsupported
+                return msgspec.structs.replace(self.translate, **changes)
+        return self.translate
 
     def host(self, scope: str = "") -> Host | None:
         """The first host of a scope ("" = the default scope); None where there is none."""
