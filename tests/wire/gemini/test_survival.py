@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from baseload.wire.body import open_body
 from baseload.wire.canon.carry import Target, View
 from baseload.wire.canon.request import Request, Text, Thinking, ToolCall, ToolResult
@@ -14,6 +16,10 @@ from baseload.wire.chat.stream_out import StreamOut as ChatStreamOut
 from baseload.wire.gemini import GUARDED, request_in, request_out
 from baseload.wire.gemini.stream_in import StreamIn
 from baseload.wire.gemini.stream_out import StreamOut
+from baseload.wire.messages import request_out as messages_out
+from baseload.wire.messages.stream_in import StreamIn as MessagesStreamIn
+from baseload.wire.responses import request_out as responses_out
+from baseload.wire.responses.stream_in import StreamIn as ResponsesStreamIn
 from tests.wire.gemini.order import check_sse, parts, texts
 from tests.wire.gemini.recorded import LAST, SIGNATURE, STREAM, TOOLS, gemini_cli
 
@@ -158,3 +164,94 @@ def test_gemini_to_canonical_and_back_is_the_same_conversation():
                 assert (part.id, part.name, part.content) == (wanted.id, wanted.name, wanted.content)
             elif isinstance(part, Text | Thinking):
                 assert part == wanted
+
+
+def _named(*events: dict) -> bytes:
+    return b"".join(b"event: %s\ndata: %s\n\n" % (one["type"].encode(), json.dumps(one).encode()) for one in events)
+
+
+def _next_request(stream: object, target: Target, raw: bytes, *, thoughts: bool) -> Request:
+    """What a Gemini client sends after a provider's reply: its history keeps a content a piece.
+
+    `thoughts`: whether it keeps thought parts; gemini-cli does not.
+    """
+    out = StreamOut(View(model="m", id="c", created_s=1, origin=target.origin))
+    objects = check_sse(out.write(stream.feed(raw)) + out.write(stream.close()))  # type: ignore[attr-defined]
+    said = [part for part in parts(objects) if thoughts or not part.get("thought")]
+    answer = {"functionResponse": {"name": "f", "response": {"output": "r"}}}
+    contents = [
+        {"role": "user", "parts": [{"text": "q"}]},
+        *({"role": "model", "parts": [part]} for part in said),
+        {"role": "user", "parts": [answer]},
+    ]
+    return read_gemini(json.dumps({"contents": contents}).encode())
+
+
+@pytest.mark.parametrize("thoughts", [True, False])
+def test_pitfall_01_anthropics_thinking_comes_back_exactly_from_a_gemini_client(thoughts):
+    target = Target(protocol="messages", dialect="anthropic", model="claude")
+    deltas = [
+        {"type": "thinking_delta", "thinking": "Hm, "},
+        {"type": "thinking_delta", "thinking": "caf\u00e9"},
+        {"type": "signature_delta", "signature": "Sig=="},
+    ]
+    usage = {"input_tokens": 5, "output_tokens": 1}
+    message = {"id": "msg_1", "role": "assistant", "model": "claude", "content": [], "usage": usage}
+    call = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}
+    raw = _named(
+        {"type": "message_start", "message": message},
+        {
+            "type": "content_block_start",
+            "index": 0,
+            "content_block": {"type": "thinking", "thinking": "", "signature": ""},
+        },
+        *({"type": "content_block_delta", "index": 0, "delta": delta} for delta in deltas),
+        {"type": "content_block_stop", "index": 0},
+        {"type": "content_block_start", "index": 1, "content_block": {"type": "redacted_thinking", "data": "BLOB"}},
+        {"type": "content_block_stop", "index": 1},
+        {"type": "content_block_start", "index": 2, "content_block": call},
+        {"type": "content_block_delta", "index": 2, "delta": {"type": "input_json_delta", "partial_json": '{"a":1}'}},
+        {"type": "content_block_stop", "index": 2},
+        {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 9}},
+        {"type": "message_stop"},
+    )
+    request = _next_request(MessagesStreamIn(target), target, raw, thoughts=thoughts)
+    written = messages_out.write(request, target)
+    messages = json.loads(written.body)["messages"]
+    assert messages[1]["content"] == [
+        {"type": "thinking", "thinking": "Hm, caf\u00e9", "signature": "Sig=="},
+        {"type": "redacted_thinking", "data": "BLOB"},
+        {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": 1}},
+    ]
+    assert messages[2]["content"][0]["tool_use_id"] == "toolu_1"
+    assert written.dropped == ()
+    elsewhere = messages_out.write(request, Target(protocol="messages", dialect="anthropic", model="other"))
+    assert b"Sig==" not in elsewhere.body, "pitfall 2: it belongs to its model"
+
+
+@pytest.mark.parametrize("thoughts", [True, False])
+def test_pitfall_01_encrypted_reasoning_comes_back_from_a_gemini_client(thoughts):
+    target = Target(protocol="responses", dialect="openai", model="gpt")
+    summary = [{"type": "summary_text", "text": "Sum"}]
+    thought = {"type": "reasoning", "id": "rs_1", "summary": summary, "encrypted_content": "ENC"}
+    call = {"type": "function_call", "id": "fc_1", "call_id": "call_9", "name": "f", "arguments": '{"a":1}'}
+    usage = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
+    done = {"id": "resp_1", "model": "gpt", "status": "completed", "output": [thought, call], "usage": usage}
+    at = {"item_id": "rs_1", "output_index": 0, "summary_index": 0}
+    raw = _named(
+        {"type": "response.created", "response": {**done, "status": "in_progress", "output": [], "usage": None}},
+        {"type": "response.output_item.added", "output_index": 0, "item": {**thought, "summary": []}},
+        {"type": "response.reasoning_summary_part.added", **at, "part": {"type": "summary_text", "text": ""}},
+        {"type": "response.reasoning_summary_text.delta", **at, "delta": "Sum"},
+        {"type": "response.reasoning_summary_text.done", **at, "text": "Sum"},
+        {"type": "response.output_item.done", "output_index": 0, "item": thought},
+        {"type": "response.output_item.added", "output_index": 1, "item": {**call, "arguments": ""}},
+        {"type": "response.function_call_arguments.delta", "item_id": "fc_1", "output_index": 1, "delta": '{"a":1}'},
+        {"type": "response.output_item.done", "output_index": 1, "item": call},
+        {"type": "response.completed", "response": done},
+    )
+    request = _next_request(ResponsesStreamIn(target), target, raw, thoughts=thoughts)
+    items = json.loads(responses_out.write(request, target).body)["input"]
+    assert items[1] == {"type": "reasoning", "summary": summary, "encrypted_content": "ENC"}
+    assert (items[2]["call_id"], json.loads(items[2]["arguments"])) == ("call_9", {"a": 1})
+    assert (items[3]["call_id"], items[3]["output"]) == ("call_9", "r")

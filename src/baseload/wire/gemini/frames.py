@@ -12,6 +12,7 @@ from baseload.wire.sse import FRAME_MAX, FrameCutter
 
 _BOM = b"\xef\xbb\xbf"
 _SPACE = b" \t\r\n"
+_END = b"\r\n\r\n"
 _HEAD_MAX = 4096
 """Bytes of mere space that are waited through; a stream that keeps alive with blank lines goes on after them."""
 
@@ -34,6 +35,8 @@ class Cutter:
             if not piece:
                 return []
         if self._array is None:
+            if piece[-4:] == _END and piece[:5] == b"data:" and not self._frames.pending and piece.count(b"\n") == 2:
+                return [piece]  # one whole frame as Google sends it
             return self._frames.feed(piece)
         return [b"data: " + element + b"\n\n" for element in self._array.feed(piece)]
 

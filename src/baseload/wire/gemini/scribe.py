@@ -39,6 +39,11 @@ class Scribe:
         self.citations: dict[int, list[dict[str, Any]]] = {}
         self.logprobs: dict[int, list[Raw]] = {}  # of pieces whose object has not gone out
 
+    def is_plain(self, event: Delta) -> bool:
+        """Whether it is text and nothing else goes with it: no signature, no probabilities."""
+        block = self._blocks.get((event.choice, event.block))
+        return block is not None and block.plain and bool(event.text) and not self._proofs and not len(event.logprobs)
+
     def put(self, event: AnyEvent) -> list[dict[str, Any]]:
         """The parts that this event completes, all of its own choice."""
         if isinstance(event, Delta):
@@ -123,10 +128,11 @@ class Scribe:
 
 
 class _Block:
-    __slots__ = ("_pieces", "opened", "size")
+    __slots__ = ("_pieces", "opened", "plain", "size")
 
     def __init__(self, opened: Opened) -> None:
         self.opened = opened
+        self.plain = opened.kind in ("text", "refusal")
         self.size = 0
         self._pieces: list[str] = []
 

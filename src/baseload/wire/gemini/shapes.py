@@ -13,6 +13,7 @@ from baseload.wire.raw import ABSENT, FAILED
 from baseload.wire.sse import data_of
 
 _SPACE = b" \t\r\n"
+_LF, _CR = 10, 13  # `in` with an int is one memchr
 T = TypeVar("T")
 
 
@@ -106,6 +107,10 @@ _FALSY = (b"", b"null", b"false", b'""', b"{}", b"[]", b"0")
 
 def payload_of(frame: bytes) -> bytes | None:
     """The JSON of a frame: its data, or the frame itself where it is bare JSON (an error in a stream of Google's)."""
+    if frame[:5] == b"data:":
+        data: bytes | None = frame[5:].strip(_SPACE)
+        if data and _LF not in data and _CR not in data:  # one line: nearly every frame
+            return data
     data = data_of(frame)
     if data is None:
         data = frame.strip(_SPACE)

@@ -52,11 +52,13 @@ from baseload.wire.gemini.shapes import (
 from baseload.wire.raw import ABSENT, FAILED, NULL
 from baseload.wire.usage import normalise
 
+_BRACE = 0x7B
+
 
 class StreamIn:
     """See the module. `feed` and `close` return events."""
 
-    __slots__ = ("_blocked", "_choices", "_counted", "_cutter", "_failed", "_started", "_target", "_usage")
+    __slots__ = ("_blocked", "_choices", "_counted", "_cutter", "_failed", "_first", "_last", "_started", "_target")
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -65,7 +67,8 @@ class StreamIn:
         self._started = False
         self._failed = False  # an error came: nothing is told after it
         self._blocked = ""
-        self._usage: list[bytes] = []  # the first report and the last
+        self._first = b""  # usage report
+        self._last = ABSENT
         self._counted = b""
 
     def feed(self, piece: bytes) -> list[AnyEvent]:
@@ -114,7 +117,14 @@ class StreamIn:
                 events.append(Beat())
             return
         try:
-            chunks = [decode_chunk(each) for each in objects_in(payload)]
+            if payload[:1] == b"{":
+                chunk = decode_chunk(payload)
+                if chunk.error is ABSENT:  # nearly every frame
+                    self._chunk(chunk, events)
+                    return
+                chunks = [chunk]
+            else:
+                chunks = [decode_chunk(each) for each in objects_in(payload)]
         except FAILED:
             raise ProviderFault("garbage", "a frame of the reply is no JSON object", sent=True) from None
         for chunk in chunks:
@@ -130,9 +140,11 @@ class StreamIn:
         if not self._started and (candidates or blocked or chunk.response_id):
             self._started = True
             events.append(Started(id=chunk.response_id or "", model=chunk.model_version or ""))
-        usage = bytes(chunk.usage_metadata)
-        if usage[:1] == b"{":
-            self._usage = [*self._usage[:1], usage]
+        usage = chunk.usage_metadata
+        if usage is not ABSENT and memoryview(usage)[0] == _BRACE:
+            self._last = usage
+            if not self._first:
+                self._first = bytes(usage)
             if self._started and not self._counted:
                 self._count(events)
         if blocked and not candidates:
@@ -147,10 +159,11 @@ class StreamIn:
             choice.take(candidate, events)
 
     def _count(self, events: list[AnyEvent]) -> None:
-        if not self._usage or self._usage[-1] == self._counted or not self._started:
+        last = bytes(self._last)
+        if not last or last == self._counted or not self._started:
             return
-        self._counted = self._usage[-1]
-        usage = normalise("gemini", self._target.dialect, list(self._usage))
+        self._counted = last
+        usage = normalise("gemini", self._target.dialect, [self._first, last])
         if usage.meters:
             events.append(Counted(meters=usage.meters, tier=str(usage.select.get("tier", ""))))
 
@@ -171,7 +184,9 @@ class _Choice:
 
     def take(self, candidate: Candidate, events: list[AnyEvent]) -> None:
         content = candidate.content
-        probabilities = logprobs.to_content(candidate.logprobs_result)
+        probabilities = candidate.logprobs_result
+        if probabilities is not ABSENT:
+            probabilities = logprobs.to_content(probabilities)
         for part in (content.parts if content is not None else None) or ():
             if self._part(part, probabilities, events):
                 probabilities = ABSENT

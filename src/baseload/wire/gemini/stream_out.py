@@ -14,7 +14,7 @@ import msgspec
 
 from baseload.errors import Refusal
 from baseload.wire.canon.carry import View
-from baseload.wire.canon.events import AnyEvent, Beat, Counted, Ended, Finished, Started
+from baseload.wire.canon.events import AnyEvent, Beat, Counted, Delta, Ended, Finished, Started
 from baseload.wire.gemini import logprobs, usage_out
 from baseload.wire.gemini.array import ArrayOut
 from baseload.wire.gemini.errors import error_body
@@ -23,6 +23,8 @@ from baseload.wire.gemini.scribe import Scribe
 
 _encode = msgspec.json.Encoder().encode
 BEAT = b"\n"
+_TEXT_HEAD = b'{"candidates":[{"content":{"role":"model","parts":[{"text":'
+_TEXT_TAIL = b'}]},"index":0}]'
 
 
 class StreamOut:
@@ -40,6 +42,10 @@ class StreamOut:
         self._tail = self._names(view.id)
 
     def write(self, events: Iterable[AnyEvent]) -> bytes:
+        if isinstance(events, list) and len(events) == 1 and isinstance(events[0], Delta) and not self._finished:
+            quick = self._quick(events[0])
+            if quick is not None:
+                return quick
         out: list[bytes] = []
         at, parts = -1, list[dict[str, Any]]()  # parts of one choice in a row share an object
         for event in events:
@@ -77,6 +83,12 @@ class StreamOut:
         if parts:
             out.append(self._object(at, parts))
         return b"".join(out)
+
+    def _quick(self, event: Delta) -> bytes | None:
+        """A piece of text, as nearly every event is; None for whatever else there is to mind."""
+        if self._over or event.choice or not self._scribe.is_plain(event):
+            return None
+        return self._sent(_TEXT_HEAD + _encode(event.text) + _TEXT_TAIL + self._tail)
 
     def fail(self, refusal: Refusal, call_id: str) -> bytes:
         """The error that ends a begun stream; nothing comes after it."""
