@@ -24,6 +24,7 @@ from baseload.cli.http import answers
 from baseload.cli.supervisor import Child, Supervisor
 from baseload.control.home import Home, write_private
 from baseload.errors import Refusal
+from baseload.wire.listing import GENERATING
 
 CONTROL_READY_S = 60.0  # a migration of a large database may take its time
 GATEWAY_READY_S = 30.0
@@ -211,9 +212,13 @@ class Stack:
 
     def _first_model(self) -> str:
         offers = Client.local(self.home).get("/api/offers")["offers"]
-        chat = [offer for offer in offers if not offer["disabled"] and offer["price"] and "chat" in offer["endpoints"]]
-        own = [offer for offer in chat if offer["provider_kind"] == "engine"]
-        return str((own or chat)[0]["model"]) if chat else ""
+        able = [
+            offer
+            for offer in offers
+            if not offer["disabled"] and offer["price"] and not GENERATING.isdisjoint(offer["endpoints"])
+        ]
+        own = [offer for offer in able if offer["provider_kind"] == "engine"]
+        return str((own or able)[0]["model"]) if able else ""
 
     def _curl(self) -> str:
         if not self._model:

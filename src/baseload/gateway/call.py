@@ -49,7 +49,8 @@ TRAIL_S = 1.0  # how long after [DONE] a provider may take to end its reply and 
 HOLD_S = 3600  # a hold that nobody settled releases itself
 MEDIA_TOKENS_MAX = 100_000  # input tokens held for a call with media that is billed by tokens
 DROPPED_MAX = 2000  # characters of x-baseload-dropped
-_BEATS = {"messages": b'event: ping\ndata: {"type": "ping"}\n\n'}
+# A comment breaks google-genai's reader, which takes every line for JSON: a blank line does not.
+_BEATS = {"messages": b'event: ping\ndata: {"type": "ping"}\n\n', "gemini": b"\n"}
 
 
 def _header_text(text: str) -> bytes:
@@ -295,7 +296,7 @@ class Call:
             self._beat_bytes, self._beat_at = self.reply_bytes, now
         elif now - self._beat_at >= BEAT_S and self.down is not None and not self.settled:
             self._beat_at = now
-            self.down.beat(_BEATS.get(route.protocol, b": keep-alive\n\n") if not route.array else b"\n")
+            self.down.beat(_BEATS.get(route.protocol, b": keep-alive\n\n"))
 
     def _break_off(self, down: Downstream, meter: Meter, out: bytes) -> None:
         """The provider reports a failure inside its stream: the text before it is the client's, its words are not.
