@@ -91,7 +91,13 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     read: str
 
 
-class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"errors": "error", "model_facts": "model"}):
+class Vendor(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    rename={"errors": "error", "model_facts": "model"},
+):
     """The facts of one vendor or engine."""
 
     name: str
