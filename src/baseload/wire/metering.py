@@ -36,6 +36,46 @@ class Meter(Protocol):
         """The end of the body: the unfinished rest."""
 
 
+ERROR_MAX = 64 * 1024
+"""Bytes kept of an error inside a stream."""
+
+
+class Metered:
+    """What every meter counts, as it is before anything came. What the words mean in a protocol, its meter says."""
+
+    __slots__ = (
+        "done",
+        "error",
+        "finish",
+        "finished",
+        "first_token",
+        "frames",
+        "malformed",
+        "text_bytes",
+        "tier",
+        "upstream_model",
+        "usage",
+    )
+
+    def __init__(self) -> None:
+        self.usage = b""
+        self.done = False
+        self.finished = False
+        self.finish = ""
+        self.error = b""
+        self.frames = 0
+        self.text_bytes = 0
+        self.first_token = False  # comments, pings, role chunks and blank lines are none
+        self.upstream_model = ""
+        self.tier = ""
+        self.malformed = 0
+
+    def _fail(self, error: bytes) -> None:
+        """Keeps an error: the first is the cause."""
+        if not self.error:
+            self.error = error[:ERROR_MAX]
+
+
 class Facts(msgspec.Struct, gc=False):
     """What a whole reply says about itself."""
 

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baseload.errors import ProviderFault
-from baseload.wire.chat.meter import ERROR_MAX, StreamMeter
+from baseload.wire.chat.meter import StreamMeter
 from baseload.wire.chat.strip import without_null_usage
+from baseload.wire.metering import ERROR_MAX
 from baseload.wire.usage import normalise
 from tests.wire.recorded import RECORDED, Facts, Stream
 

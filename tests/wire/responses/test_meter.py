@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baseload.errors import ProviderFault
+from baseload.wire.metering import ERROR_MAX
 from baseload.wire.responses import StreamMeter, read_reply
-from baseload.wire.responses.meter import ERROR_MAX
 from baseload.wire.usage import normalise
 from tests.wire.responses.recorded import CORE, EVERYTHING, FRAMES, TOOL_USAGE, USAGE, WHOLE, Script, response
 

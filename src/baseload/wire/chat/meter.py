@@ -26,18 +26,24 @@ from baseload.wire.chat.shapes import (
     timings_report,
 )
 from baseload.wire.chat.strip import without_null_usage
+from baseload.wire.metering import Metered
 from baseload.wire.raw import ABSENT, FAILED, NULL
 from baseload.wire.sse import FRAME_MAX, FrameCutter, data_of
-
-ERROR_MAX = 64 * 1024
-"""Bytes kept of an error inside a stream."""
 
 _KEEP, _DROP, _NULL_USAGE = 0, 1, 2
 _LF, _CR = 10, 13  # `in` with an int is one memchr; with bytes it is five times dearer
 
 
-class StreamMeter:
-    """See the module. `feed` pieces, `close` at the end of the body; then read the attributes."""
+class StreamMeter(Metered):
+    """See the module. `feed` pieces, `close` at the end of the body; then read the attributes.
+
+    done            [DONE] came
+    finished        a finish reason came
+    finish          the last one; some name a failure: insufficient_system_resource, network_error, error
+    error           the error of a frame inside this 200 stream, as raw JSON
+    first_token     generated text has come; comments, pings, role chunks and blank lines are none
+    malformed       frames with data that is no JSON object
+    """
 
     __slots__ = (
         "_cutter",
@@ -45,38 +51,17 @@ class StreamMeter:
         "_latest",
         "_pending",
         "_timings",
-        "done",
-        "error",
-        "finish",
-        "finished",
-        "first_token",
-        "frames",
-        "malformed",
         "strip",
-        "text_bytes",
-        "tier",
-        "upstream_model",
-        "usage",
     )
 
     def __init__(self, strip: bool = False, cap: int = FRAME_MAX) -> None:
+        super().__init__()
         self._cutter = FrameCutter(cap)
         self._pending = self._cutter.pending
         self._first = b""
         self._latest: list[bytes] = []  # the last three reports
         self._timings = b""
         self.strip = strip
-        self.usage = b""  # the last report, byte for byte; b"" = none came
-        self.done = False  # [DONE] came
-        self.finished = False  # a finish reason came
-        self.finish = ""  # the last one; some name a failure: insufficient_system_resource, network_error, error
-        self.error = b""  # the error of a frame inside this 200 stream, as raw JSON
-        self.frames = 0  # frames that carried generated text
-        self.text_bytes = 0  # UTF-8 bytes of that text
-        self.first_token = False  # generated text has come; comments, pings, role chunks and blank lines are none
-        self.upstream_model = ""
-        self.tier = ""
-        self.malformed = 0  # frames with data that is no JSON object
 
     @property
     def usages(self) -> list[bytes]:
@@ -203,10 +188,6 @@ class StreamMeter:
                 self._latest.append(raw)
                 del self._latest[:-3]
         return True
-
-    def _fail(self, error: bytes) -> None:
-        if not self.error:  # the first is the cause
-            self.error = error[:ERROR_MAX]
 
     def _take_slowly(self, frame: bytes) -> int:
         """For what the quick way does not take: [DONE], several data lines, half surrogates, surprising types."""

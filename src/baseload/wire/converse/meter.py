@@ -11,45 +11,28 @@ from __future__ import annotations
 from baseload.wire.chat.shapes import utf8_len
 from baseload.wire.converse.shapes import Delta, Event, decode_event, failure, string
 from baseload.wire.eventstream import EventCutter, Message
+from baseload.wire.metering import ERROR_MAX, Metered
 from baseload.wire.raw import ABSENT, FAILED
 from baseload.wire.sse import FRAME_MAX
 
-ERROR_MAX = 64 * 1024
-"""Bytes kept of an error inside a stream."""
 
+class StreamMeter(Metered):
+    """See the module. `feed` pieces, `close` at the end of the body; then read the attributes.
 
-class StreamMeter:
-    """See the module. `feed` pieces, `close` at the end of the body; then read the attributes."""
+    done            metadata came: nothing follows it
+    finished        messageStop came
+    finish          its reason
+    error           the exception inside this 200 stream, as JSON with `code` and `message`
+    upstream_model  only a prompt router says which model it took
+    malformed       messages whose payload is no JSON object, and a damaged rest
+    """
 
-    __slots__ = (
-        "_cutter",
-        "done",
-        "error",
-        "finish",
-        "finished",
-        "first_token",
-        "frames",
-        "malformed",
-        "text_bytes",
-        "tier",
-        "upstream_model",
-        "usage",
-    )
+    __slots__ = ("_cutter",)
 
     def __init__(self, strip: bool = False, cap: int = FRAME_MAX) -> None:
         """`strip` is there for the shape all meters have: this protocol has no frame that nobody asked for."""
+        super().__init__()
         self._cutter = EventCutter(cap)
-        self.usage = b""  # the report, byte for byte; b"" = none came
-        self.done = False  # metadata came: nothing follows it
-        self.finished = False  # messageStop came
-        self.finish = ""  # its reason
-        self.error = b""  # the exception inside this 200 stream, as JSON with `code` and `message`
-        self.frames = 0  # messages that carried generated text
-        self.text_bytes = 0  # UTF-8 bytes of that text
-        self.first_token = False
-        self.upstream_model = ""  # only a prompt router says which model it took
-        self.tier = ""
-        self.malformed = 0  # messages whose payload is no JSON object, and a damaged rest
 
     @property
     def usages(self) -> list[bytes]:

@@ -22,18 +22,21 @@ from baseload.wire.gemini.shapes import (
     traffic_tier,
     utf8_len,
 )
+from baseload.wire.metering import ERROR_MAX, Metered
 from baseload.wire.raw import ABSENT, FAILED
 from baseload.wire.sse import FRAME_MAX
-
-ERROR_MAX = 64 * 1024
-"""Bytes kept of an error inside a stream."""
 
 CANDIDATES_MAX = 128
 """Candidates whose end is watched. Google gives 8 at most."""
 
 
-class StreamMeter:
-    """See the module. `feed` pieces, `close` at the end of the body; then read the attributes."""
+class StreamMeter(Metered):
+    """See the module. `feed` pieces, `close` at the end of the body; then read the attributes.
+
+    done            this protocol has no terminator
+    finish          the last finishReason, or the blockReason
+    malformed       frames with data that is no JSON object
+    """
 
     __slots__ = (
         "_cutter",
@@ -41,40 +44,19 @@ class StreamMeter:
         "_latest",
         "_open",
         "_seen",
-        "done",
-        "error",
-        "finish",
-        "finished",
-        "first_token",
-        "frames",
-        "malformed",
         "response_id",
         "strip",
-        "text_bytes",
-        "tier",
-        "upstream_model",
-        "usage",
     )
 
     def __init__(self, strip: bool = False, cap: int = FRAME_MAX) -> None:
+        super().__init__()
         self._cutter = Cutter(cap)
         self._first = b""
         self._latest: list[bytes] = []  # the last three reports
         self._seen: set[int] = set()  # candidates that have come
         self._open: set[int] = set()  # those of them without a finishReason
         self.strip = strip  # there is nothing to strip: usage is on every object
-        self.usage = b""  # the last report, byte for byte; b"" = none came
-        self.done = False  # this protocol has no terminator
-        self.finished = False
-        self.finish = ""  # the last finishReason, or the blockReason
-        self.error = b""
-        self.frames = 0  # frames that carried generated text
-        self.text_bytes = 0  # UTF-8 bytes of that text
-        self.first_token = False
-        self.upstream_model = ""
         self.response_id = ""
-        self.tier = ""
-        self.malformed = 0  # frames with data that is no JSON object
 
     @property
     def usages(self) -> list[bytes]:

@@ -13,10 +13,9 @@ import msgspec
 from msgspec import Raw
 
 from baseload.wire.media.shapes import string
+from baseload.wire.metering import Metered
 from baseload.wire.raw import ABSENT, FAILED
 from baseload.wire.sse import FRAME_MAX, FrameCutter, data_of
-
-ERROR_MAX = 64 * 1024
 
 # What carries generated content, and what ends a stream: by the beginning and by the end of an event's type.
 _PARTS = ("image_generation.partial", "image_edit.partial", "speech.audio.delta", "transcript.text.delta")
@@ -39,22 +38,12 @@ class _Event(msgspec.Struct, gc=False):
 _decode = msgspec.json.Decoder(_Event).decode
 
 
-class _Reading:
-    """The attributes of `metering.Meter`, as they are before anything came."""
+class _Reading(Metered):
+    """What the meters of this room have in common."""
 
     def __init__(self, spoken: Mapping[str, int] | None = None) -> None:
+        super().__init__()
         self._spoken = dict(spoken or {})
-        self.usage = b""
-        self.done = False
-        self.finished = False
-        self.finish = ""
-        self.error = b""
-        self.frames = 0
-        self.text_bytes = 0
-        self.first_token = False
-        self.upstream_model = ""
-        self.tier = ""
-        self.malformed = 0
         self._reports: list[bytes] = []
 
     @property
@@ -140,10 +129,6 @@ class StreamMeter(_Reading):
         if usage != self.usage:
             self.usage = usage
             self._reports = [*self._reports[-2:], usage]
-
-    def _fail(self, error: bytes) -> None:
-        if not self.error:
-            self.error = error[:ERROR_MAX]
 
 
 class BinaryMeter(_Reading):

@@ -25,54 +25,39 @@ from baseload.wire.messages.shapes import (
     error_in,
     tier_of,
 )
+from baseload.wire.metering import Metered
 from baseload.wire.raw import ABSENT, FAILED
 from baseload.wire.sse import FRAME_MAX
-
-ERROR_MAX = 64 * 1024
-"""Bytes kept of an error inside a stream."""
 
 _BRACE = 0x7B
 _LF, _CR = 10, 13  # `in` with an int is one memchr; with bytes it is five times dearer
 
 
-class StreamMeter:
-    """See the module. `feed` pieces, `close` at the end of the body; then read the attributes."""
+class StreamMeter(Metered):
+    """See the module. `feed` pieces, `close` at the end of the body; then read the attributes.
+
+    done            message_stop came
+    finished        a stop reason came
+    finish          the last one
+    error           the error inside this 200 stream, as raw JSON
+    first_token     generated text has come; pings, comments and message_start are none
+    malformed       frames with data that is no JSON object
+    """
 
     __slots__ = (
         "_cap",
         "_frames",
         "_pending",
         "_reports",
-        "done",
-        "error",
-        "finish",
-        "finished",
-        "first_token",
-        "frames",
-        "malformed",
-        "text_bytes",
-        "tier",
-        "upstream_model",
-        "usage",
     )
 
     def __init__(self, strip: bool = False, cap: int = FRAME_MAX) -> None:
         """`strip` is there for the shape all meters have: this protocol has no frame that nobody asked for."""
+        super().__init__()
         self._cap = cap
         self._frames = Frames(cap)
         self._pending = self._frames.pending
         self._reports = Reports()
-        self.usage = b""  # the last report, byte for byte; b"" = none came
-        self.done = False  # message_stop came
-        self.finished = False  # a stop reason came
-        self.finish = ""  # the last one
-        self.error = b""  # the error inside this 200 stream, as raw JSON
-        self.frames = 0  # frames that carried generated text
-        self.text_bytes = 0  # UTF-8 bytes of that text
-        self.first_token = False  # generated text has come; pings, comments and message_start are none
-        self.upstream_model = ""
-        self.tier = ""
-        self.malformed = 0  # frames with data that is no JSON object
 
     @property
     def usages(self) -> list[bytes]:
@@ -168,10 +153,6 @@ class StreamMeter:
         self.usage = raw
         self.tier = tier_of(usage) or self.tier
         self._reports.add(raw)
-
-    def _fail(self, error: bytes) -> None:
-        if not self.error:  # the first is the cause
-            self.error = error[:ERROR_MAX]
 
     def _take_slowly(self, payload: bytes) -> None:
         """For what the quick way does not take: half surrogates, surprising types, garbage."""

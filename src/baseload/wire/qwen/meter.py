@@ -11,54 +11,38 @@ Holds:  one unfinished frame, two usage reports, one error. Never the reply.
 from __future__ import annotations
 
 from baseload.wire.chat.shapes import utf8_len
+from baseload.wire.metering import ERROR_MAX, Metered
 from baseload.wire.qwen.shapes import Choice, cut, decode_frame, finish_of, is_object, json_text, payload_of
 from baseload.wire.raw import FAILED
 from baseload.wire.sse import FRAME_MAX, FrameCutter
 
-ERROR_MAX = 64 * 1024
-"""Bytes kept of an error inside a stream."""
 CHOICES_MAX = 64
 """Choices told apart; the API takes n up to 4."""
 
 
-class StreamMeter:
-    """See the module. `feed` pieces, `close` at the end of the body; then read the attributes."""
+class StreamMeter(Metered):
+    """See the module. `feed` pieces, `close` at the end of the body; then read the attributes.
+
+    done            every choice that began has ended
+    finished        a finish reason came
+    error           the failure inside this 200 stream: the whole flat object
+    upstream_model  native replies do not name it
+    """
 
     __slots__ = (
         "_cap",
         "_cutter",
         "_first",
         "_running",
-        "done",
-        "error",
-        "finish",
-        "finished",
-        "first_token",
-        "frames",
-        "malformed",
-        "text_bytes",
-        "tier",
-        "upstream_model",
-        "usage",
     )
 
     def __init__(self, strip: bool = False, cap: int = FRAME_MAX) -> None:
         """`strip` is there for the shape all meters have: this protocol has no frame that nobody asked for."""
+        super().__init__()
         self._cap = cap
         self._cutter = FrameCutter(cap)
         self._first = b""
         self._running: dict[int, bool] = {}  # choice -> it goes on
-        self.usage = b""  # the last report, byte for byte; b"" = none came
-        self.done = False  # every choice that began has ended
-        self.finished = False  # a finish reason came
-        self.finish = ""
-        self.error = b""  # the failure inside this 200 stream: the whole flat object
-        self.frames = 0
-        self.text_bytes = 0
-        self.first_token = False
-        self.upstream_model = ""  # native replies do not name it
-        self.tier = ""
-        self.malformed = 0
 
     @property
     def usages(self) -> list[bytes]:

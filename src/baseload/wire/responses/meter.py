@@ -12,6 +12,7 @@ from __future__ import annotations
 from baseload.wire.body import half_surrogates_masked
 from baseload.wire.chat.shapes import decode_loose as decode_flat
 from baseload.wire.chat.shapes import is_error
+from baseload.wire.metering import Metered
 from baseload.wire.raw import ABSENT, FAILED
 from baseload.wire.responses.facts import error_of
 from baseload.wire.responses.shapes import (
@@ -29,16 +30,20 @@ from baseload.wire.responses.shapes import (
 )
 from baseload.wire.sse import FRAME_MAX, FrameCutter, data_of
 
-ERROR_MAX = 64 * 1024
-"""Bytes kept of an error inside a stream."""
-
 _UNSPOKEN = frozenset(("response.audio.delta",))  # base64: a frame of generated output, but no text
 _NOT_GENERATED = frozenset(("response.shell_call_output_content.delta",))  # what a tool printed
 _CR = 13
 
 
-class StreamMeter:
-    """See the module. `feed` pieces, `close` at the end of the body; then read the attributes."""
+class StreamMeter(Metered):
+    """See the module. `feed` pieces, `close` at the end of the body; then read the attributes.
+
+    done            a terminal event came
+    finished        the same: here the reason comes with the end
+    finish          the status, or the reason why it is incomplete
+    error           an `error` event, or the error of a failed response
+    malformed       frames with data that is no JSON object
+    """
 
     __slots__ = (
         "_cap",
@@ -46,38 +51,17 @@ class StreamMeter:
         "_fresh",
         "_pending",
         "_report",
-        "done",
-        "error",
-        "finish",
-        "finished",
-        "first_token",
-        "frames",
-        "malformed",
         "strip",
-        "text_bytes",
-        "tier",
-        "upstream_model",
-        "usage",
     )
 
     def __init__(self, strip: bool = False, cap: int = FRAME_MAX) -> None:
+        super().__init__()
         self._cap = cap
         self._cutter = FrameCutter(cap)
         self._pending = self._cutter.pending
         self._report = b""
         self._fresh = False  # an item has begun and no delta of it came
         self.strip = strip
-        self.usage = b""  # the last report, byte for byte; b"" = none came
-        self.done = False  # a terminal event came
-        self.finished = False  # the same: here the reason comes with the end
-        self.finish = ""  # the status, or the reason why it is incomplete
-        self.error = b""  # an `error` event, or the error of a failed response
-        self.frames = 0  # frames that carried generated text
-        self.text_bytes = 0  # UTF-8 bytes of that text
-        self.first_token = False
-        self.upstream_model = ""
-        self.tier = ""
-        self.malformed = 0  # frames with data that is no JSON object
 
     @property
     def usages(self) -> list[bytes]:
@@ -167,10 +151,6 @@ class StreamMeter:
         size = item_of(decode_holder(payload).item).text_bytes
         if size:
             self._text(size)
-
-    def _fail(self, error: bytes) -> None:
-        if not self.error:  # the first is the cause
-            self.error = error[:ERROR_MAX]
 
     def _read_slowly(self, frame: bytes) -> None:
         """For what the quick way does not take: [DONE], several data lines, half surrogates, surprising types."""
