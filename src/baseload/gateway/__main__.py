@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from baseload.errors import Refusal
-from baseload.gateway.limits import Limits
+from baseload.gateway.limits import Limits, read_limits
 from baseload.gateway.serve import Settings, run
 
 _PR_SET_PDEATHSIG = 1
@@ -29,6 +29,9 @@ def main() -> int:
     )
     parser.add_argument("--body-max", type=int, default=Limits().body_max, help="bytes of a request body")
     parser.add_argument("--connections-max", type=int, default=Limits().connections_max)
+    parser.add_argument(
+        "--limit", action="append", default=[], metavar="NAME=NUMBER", help="another limit; names in limits.py"
+    )
     parser.add_argument("--with-parent", action="store_true", help="end when the parent process does")
     given = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
@@ -36,8 +39,8 @@ def main() -> int:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() == 1:
             return 0
-    limits = Limits(body_max=given.body_max, connections_max=given.connections_max)
     try:
+        limits = read_limits(given.limit, Limits(body_max=given.body_max, connections_max=given.connections_max))
         run(
             Settings(
                 home=given.home,

@@ -30,6 +30,7 @@ from baseload.gateway.journal.writer import JournalWriter
 from baseload.gateway.limits import Limits
 from baseload.gateway.metrics import Metrics
 from baseload.gateway.passage import Passage, passage_of
+from baseload.gateway.relay import Relay
 from baseload.gateway.routes import Routes
 from baseload.gateway.routing import protocol_of
 from baseload.gateway.thoughts import ThoughtStore
@@ -168,7 +169,7 @@ class Gateway:
             offer, cost, charge = self.choose(asked, connection.accepted_ns)
             if not self.journal.accepting:
                 raise self.journal.refusal()
-            call = Call(self, connection, asked, offer)
+            call = Relay(self, connection, asked, offer)
             try:
                 passage = self._passage(call, offer)
             except Uncarried as uncarried:

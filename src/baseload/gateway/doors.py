@@ -107,6 +107,10 @@ class GoogleToken:
         self._token, expires_s = google_auth.read_token(reply)
         self._until_ns = at_ns + max(expires_s - self.EARLY_S, expires_s // 2) * 1_000_000_000
 
+    def forget(self) -> None:
+        """The token was refused."""
+        self._token = ""
+
     def lines(self, method: str, host: str, target: str, body: bytes, at_ns: int) -> bytes:
         return f"authorization: Bearer {self._token}\r\n".encode("latin-1")
 

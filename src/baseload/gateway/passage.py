@@ -3,8 +3,8 @@
 In:     an understood request (`Asked`), an offer.
 Out:    `Passage`: the body for the provider, and what turns the provider's bytes into the client's.
 
-Forwarded bytes need no shaper, but in two cases: a stored response's id is marked with its provider, and a Gemini
-client that did not ask for SSE gets a JSON array.
+Forwarded bytes need no shaper, but in three cases: a stored response's id is marked with its provider, events of a
+Responses stream are numbered, and a Gemini client that did not ask for SSE gets a JSON array.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 
 from baseload.gateway.asked import Asked
 from baseload.gateway.routing import GENERATION
-from baseload.gateway.shapers import Arrayed, Embedded, Shaper, Stored
+from baseload.gateway.shapers import Arrayed, Embedded, Numbered, Shaper, Stored
 from baseload.wire import gemini, media, messages, responses
 from baseload.wire.canon.carry import Target, View
 from baseload.wire.chat import patch_request
@@ -67,8 +67,9 @@ def _forward(asked: Asked, offer: Offer, door: str, secret: bytes) -> Passage:
     if door == "responses":
         previous = asked.pinned.native if asked.pinned is not None else None
         passage = Passage(door, responses.patch(members, ask, model, origin, previous))
-        if offer.vendor.keeps_state:
-            passage.shaper = Stored(offer.provider.id, asked.key.account.id, secret)
+        keeps = offer.vendor.keeps_state
+        if keeps or ask.stream:
+            passage.shaper = Stored(offer.provider.id, asked.key.account.id, secret) if keeps else Numbered()
         return passage
     if door == "gemini":
         passage = Passage(door, gemini.patch(members, ask, model, origin))

@@ -1,9 +1,9 @@
-"""What an attempt used and what may be billed for it: reported beats counted beats estimated, and it says which.
+"""What an attempt may cost before it begins, and what it used when it is over: reported beats counted beats estimated.
 
-In:     an ended call (its meter, its reply's usage object, how it ended).
-Out:    its `Reading`. Pure but for reading the call's fields.
+In:     a call before its hold; an ended call (its meter, its reply's usage object, how it ended).
+Out:    the hold's amount; the `Reading`. Pure but for reading the call's fields.
 
-The rules, in order:
+The rules of a reading, in order:
 1. Nothing reached the provider, or it answered with a failure: no tokens, provenance "counted" (we know it is nothing).
 2. The provider reported usage: that, field by field, the last report.
 3. It did not (cut, timed out, stopped): output is what was relayed, counted where the dialect sends one token a frame,
@@ -17,17 +17,58 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from baseload.errors import Refusal
+from baseload.gateway.catalog import MILLION
 from baseload.gateway.journal.entries import Reading
-from baseload.wire import media
+from baseload.wire import media, refusals
 from baseload.wire.chat.usage_plain import plain_meters
 from baseload.wire.usage import NEUTRAL_TIERS, Usage, normalise
 
 if TYPE_CHECKING:
+    from baseload.dispatch.rates import RowRates
     from baseload.gateway.call import Call
     from baseload.gateway.catalog import Offer
 
+NANO_MAX = 2**53  # nine million units of money: beyond any call, and what every store and JSON reader keeps exact
+MEDIA_TOKENS_MAX = 100_000  # input tokens held for a call with media that is billed by tokens
 _NOTHING = Usage(meters={}, input_provenance="counted", output_provenance="counted")
 _ENDED = {"ok": "normal", "client_left": "client_cut"}
+
+
+def hold_nano(call: Call, cost: RowRates, charge: RowRates | None) -> int:
+    """What a call may cost the account: its input by size and all the output it may have, at today's band."""
+    ask, offer = call.ask, call.offer
+    input_tokens = int(call.request_bytes / offer.bytes_per_token) + 1
+    rates = (charge or cost).at(call.accepted_ns, input_tokens)
+    if rates is None:  # the row prices no input of this length: settlement could not bill it either
+        raise refusals.Unpriced(ask.model, f"{input_tokens} input tokens are beyond its price row")
+    if ask.units:
+        nano = _units_nano(call, charge or cost, rates, input_tokens)
+    elif not call.kind.generates:
+        nano = rates[0] * input_tokens // MILLION + 1
+    else:
+        limit = offer.output_bound
+        if 0 < ask.max_output < limit:
+            limit = ask.max_output
+        nano = (rates[0] * input_tokens + rates[1] * limit * ask.n) // MILLION + 1
+    if charge is None:
+        nano += nano * call.key.tariff.margin_ppm // MILLION
+    if nano > NANO_MAX:
+        say = f"This call could cost {nano // 10**9} {(charge or cost).currency}; no call may cost so much."
+        raise Refusal(say, "Lower max_tokens or n.", code="call_too_large", status=400, param="max_tokens")
+    return nano
+
+
+def _units_nano(call: Call, price: RowRates, rates: tuple[int, int], input_tokens: int) -> int:
+    """Images, characters, sound: by their own units where the row prices those, else by tokens."""
+    ask = call.ask
+    units = price.units(call.accepted_ns, dict(ask.units), input_tokens)
+    if units is None:
+        raise refusals.Unpriced(ask.model, f"{', '.join(name for name, _ in ask.units)}")
+    if units:
+        return units
+    tokens = min(input_tokens, MEDIA_TOKENS_MAX)  # a recording's bytes are no text
+    return (rates[0] * tokens + rates[1] * call.offer.output_bound * ask.n) // MILLION + 1
 
 
 def count_output(offer: Offer, frames: int, text_bytes: int) -> tuple[int, str]:
