@@ -25,8 +25,8 @@ WANTED = {
 }  # fmt: skip
 YOURS = {"compatible", "azure", "azure_deployments", "vertex"}  # the door is the user's: its address names a resource
 ENDPOINTS = {
-    "chat", "responses", "messages", "gemini", "converse", "qwen", "completions", "embeddings", "gemini_embed",
-    "gemini_embed_batch", "rerank", "images", "speech", "transcriptions", "messages_count", "gemini_count",
+    "chat", "responses", "messages", "gemini", "converse", "qwen", "qwen_multimodal", "completions", "embeddings",
+    "gemini_embed", "gemini_embed_batch", "rerank", "images", "speech", "transcriptions", "messages_count", "gemini_count",
     "responses_count",
 }  # fmt: skip
 MODEL_IN_PATH = {"gemini", "gemini_count", "gemini_embed", "gemini_embed_batch", "converse"}
@@ -149,7 +149,18 @@ def test_streams_have_their_own_paths_and_headers_where_the_vendor_wants_them():
     assert vendor("gemini").stream_paths == {"gemini": "/models/{model}:streamGenerateContent?alt=sse"}
     assert vendor("vertex").stream_paths == vendor("gemini").stream_paths
     assert vendor("bedrock").stream_paths == {"converse": "/model/{model}/converse-stream"}
-    assert vendor("dashscope").stream_send == {"qwen": {"x-dashscope-sse": "enable"}}  # else no stream
+    asked = {"x-dashscope-sse": "enable"}  # else no stream
+    assert vendor("dashscope").stream_send == {"qwen": asked, "qwen_multimodal": asked}
+
+
+def test_vision_models_of_dashscope_have_a_door_of_their_own():
+    found = vendor("dashscope")
+    for model in ("qwen-vl-max", "qwen3-vl-plus", "qvq-max"):
+        assert found.path_of("qwen", model) == "//api/v1/services/aigc/multimodal-generation/generation"
+    for model in ("qwen-max", "qwen3.5-plus"):
+        assert found.path_of("qwen", model) == "//api/v1/services/aigc/text-generation/generation"
+    assert found.path_of("chat", "qwen-vl-max") == "/chat/completions"
+    assert found.path_of("gemini", "qwen-max") is None
 
 
 def test_how_each_vendor_takes_its_key():

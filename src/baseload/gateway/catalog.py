@@ -101,7 +101,7 @@ class Offer:
             secret = vault.resolve(provider.credential)
             for name in row.endpoints:
                 self.ways[name] = Door(name, row, provider, self.vendor, secret)
-            for name in (*(f"{counting}_count" for counting in _COUNTS), "gemini_embed_batch"):
+            for name in (*(f"{counting}_count" for counting in _COUNTS), "gemini_embed_batch", "qwen_multimodal"):
                 if name.rpartition("_")[0] in row.endpoints and name in self.vendor.paths:
                     self.ways[name] = Door(name, row, provider, self.vendor, secret)
             self.tls = tls_context(provider)

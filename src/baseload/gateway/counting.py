@@ -16,7 +16,7 @@ from baseload.gateway.doors import Door, GoogleToken
 from baseload.gateway.errand import Errand
 from baseload.gateway.head import value_of
 from baseload.gateway.http_text import date_line
-from baseload.gateway.passage import anthropic_headers
+from baseload.gateway.passage import anthropic_headers, upstream_query
 from baseload.providers.faults import Fault, classify, client_view
 from baseload.wire import messages, responses
 from baseload.wire.estimate import tokens_of
@@ -69,9 +69,10 @@ class Counting:
         else:
             body = count.patch(asked.members, asked.ask, model, origin)
         headers = anthropic_headers(asked.head) if protocol == "messages" else None
+        query = upstream_query(asked.head.query) if protocol == "messages" else ""
 
         def ready() -> None:
-            head = way.head(False, body, gw.clock_ns(), headers=headers)
+            head = way.head(False, body, gw.clock_ns(), headers=headers, query=query)
             head = b"%b%d\r\n\r\n" % (head, len(body))
             errand = Errand(gw.pool_of(offer), gw.wheel, head, body, done, failed)
             connection.served = errand

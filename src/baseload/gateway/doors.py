@@ -148,7 +148,7 @@ class Door:
             raise Refusal(f"Provider {provider.name}: base_url {provider.base_url!r} is not http(s)://host/...")
         self._host = parts.netloc
         below = parts.path.rstrip("/")
-        path = vendor.paths.get(name) or _PATHS.get(name)
+        path = vendor.path_of(name, row.upstream_model) or _PATHS.get(name)
         if path is None:
             raise Refusal(f"Provider {provider.name}: {vendor.title} has no {name} endpoint.")
         model = sigv4.segment(row.upstream_model)

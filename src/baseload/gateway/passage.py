@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import msgspec
 
@@ -62,7 +63,7 @@ def _forward(asked: Asked, offer: Offer, door: str, secret: bytes) -> Passage:
     if door == "messages":
         passage = Passage(door, messages.patch(members, ask, model, origin))
         passage.headers = anthropic_headers(asked.head)
-        passage.query = asked.head.query.decode("latin-1")
+        passage.query = upstream_query(asked.head.query)
         return passage
     if door == "responses":
         previous = asked.pinned.native if asked.pinned is not None else None
@@ -94,7 +95,7 @@ def _translate(asked: Asked, offer: Offer, door: str, call_id: str, at_ns: int, 
     kept = thoughts.of(asked.key.account.id) if route.endpoint == "chat" else None
     translation = Translation(route.endpoint, target, view, kept)
     written = translation.request(asked.members, ask.model, ask.stream)
-    passage = Passage(door, written.body, translation)
+    passage = Passage(written.door if written.door in offer.ways else door, written.body, translation)
     passage.dropped = written.dropped
     return passage
 
@@ -136,6 +137,12 @@ def anthropic_headers(head: Head) -> dict[str, str]:
         for name, value in _ANTHROPIC.findall(head.raw)
         if value.strip()
     }
+
+
+def upstream_query(query: bytes) -> str:
+    """The client's query for the provider (`beta=true`): without the key, which is ours."""
+    items = query.decode("latin-1").split("&")
+    return "&".join(item for item in items if unquote(item.partition("=")[0]) != "key")
 
 
 def lossless(head: Head) -> bool:

@@ -5,6 +5,7 @@ Out:    `Route`, or None where the path is no model's (models, calls, health: `r
 
 Gemini has its model and whether to stream in the path. Its clients post to `/v1/models/{m}:method` as well as to
 `/v1beta/...`, where OpenAI's clients read `/v1/models/{id}`: a colon with a known method behind it tells them apart.
+A model's name may have slashes; google-genai sends them as they are, others percent-encoded.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ PATHS: dict[bytes, Route] = {
     b"/v1/audio/speech": Route(endpoint="speech", protocol="chat"),
     b"/v1/audio/transcriptions": Route(endpoint="transcriptions", protocol="chat", content_type=MULTIPART),
 }
-_GEMINI = re.compile(rb"/v1(?:beta|alpha|beta1)?/(?:models|tunedModels)/([^/?]{1,300}):([a-zA-Z]{1,40})\Z")
-_METHODS = ("generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents")
+_GEMINI = re.compile(rb"/v1(?:beta|alpha|beta1)?/(?:models|tunedModels)/([^?]{1,300}):([a-zA-Z]{1,40})\Z")
+METHODS = ("generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents")
 
 
 def route_of(path: bytes, query: bytes) -> Route | None:
@@ -59,7 +60,7 @@ def route_of(path: bytes, query: bytes) -> Route | None:
     if match is None:
         return None
     method = match[2].decode()
-    if method not in _METHODS:
+    if method not in METHODS:
         return None
     model = unquote(match[1].decode("latin-1"))
     if method.endswith("EmbedContents") or method == "embedContent":
@@ -76,9 +77,18 @@ def route_of(path: bytes, query: bytes) -> Route | None:
     )
 
 
+def unknown_method(path: bytes) -> str:
+    """The method that a Gemini client asks of a model and nobody serves; "" where the path is none of the kind."""
+    match = _GEMINI.match(path)
+    return match[2].decode() if match is not None and match[2].decode() not in METHODS else ""
+
+
 def protocol_of(path: bytes, low: bytes) -> str:
     """How a caller speaks who is on no route of a model: for errors and for lists of models."""
     if path.startswith((b"/v1beta", b"/v1alpha")) or b"\r\nx-goog-api-key:" in low:
+        return "gemini"
+    match = _GEMINI.match(path)
+    if match is not None and match[2].decode() in METHODS:  # `GET /v1/models/llama3:latest` is OpenAI's
         return "gemini"
     if path.startswith(b"/v1/messages") or b"\r\nanthropic-version:" in low:
         return "messages"

@@ -70,6 +70,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     thought: str = ""
     schema: bool | None = None
     unsupported: tuple[str, ...] | None = None
+    doors: dict[str, str] = {}  # endpoint -> the endpoint of `paths` that these models are at instead
     note: str = ""
 
 
@@ -110,8 +111,8 @@ class Vendor(
     headers: tuple[str, ...] = ()  # optional request headers that a client or operator may set
     paths: dict[str, str] = msgspec.field(default_factory=lambda: {"chat": "/chat/completions"})
     """Endpoint -> path below base_url; one that begins with // is below the host itself. `{model}` is the upstream
-    model, percent-encoded. Endpoints: chat, responses, messages, gemini, converse, qwen, completions, embeddings,
-    gemini_embed, gemini_embed_batch, rerank, images, speech, transcriptions; messages_count, gemini_count,
+    model, percent-encoded. Endpoints: chat, responses, messages, gemini, converse, qwen, qwen_multimodal, completions,
+    embeddings, gemini_embed, gemini_embed_batch, rerank, images, speech, transcriptions; messages_count, gemini_count,
     responses_count count tokens."""
     stream_paths: dict[str, str] = {}  # the same for streams, where the path differs
     auth_for: dict[str, Auth] = {}  # endpoint -> how the key is sent there, where it differs
@@ -138,6 +139,13 @@ class Vendor(
     def fault_headers(self) -> tuple[str, ...]:
         """The headers of a failed reply that `faults.classify` reads, in lower case."""
         return tuple(dict.fromkeys((*self.retry_headers, *self.error_headers, *COMMON_HEADERS)))
+
+    def path_of(self, endpoint: str, model: str) -> str | None:
+        """Where an upstream model's endpoint is; None where the vendor's file does not say."""
+        for facts in self.model_facts:
+            if endpoint in facts.doors and any(fnmatchcase(model, pattern) for pattern in facts.models):
+                return self.paths.get(facts.doors[endpoint])
+        return self.paths.get(endpoint)
 
     def translate_for(self, model: str) -> Translate:
         """What a request must mind when it is written for one upstream model."""

@@ -128,6 +128,7 @@ DOORS: dict[str, DoorKind] = {
         usage="bedrock-converse", meter=converse.StreamMeter, facts=converse.read_reply, stream_type=AWS
     ),
     "qwen": DoorKind(usage="dashscope-native", meter=qwen.StreamMeter, facts=qwen.read_reply),
+    "qwen_multimodal": DoorKind(usage="dashscope-native", meter=qwen.StreamMeter, facts=qwen.read_reply),
     **{
         name: DoorKind(
             usage=media.USAGE[name],

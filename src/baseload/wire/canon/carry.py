@@ -124,6 +124,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 class Written(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     dropped: tuple[str, ...] = ()  # members, in the client's own words, for x-baseload-dropped
+    door: str = ""  # where the provider takes such a body at a path of its own: the name of that door
 
 
 class Loss:

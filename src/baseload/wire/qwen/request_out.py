@@ -19,6 +19,7 @@ from baseload.wire.canon.request import Media, Request, Tool, ToolResult
 from baseload.wire.qwen import turns
 from baseload.wire.raw import ABSENT
 
+MULTIMODAL = "qwen_multimodal"  # the door of requests with media
 CHOICES_MAX = 4
 TEMPERATURE_BELOW = 2.0
 _encode = msgspec.json.Encoder().encode
@@ -41,7 +42,8 @@ def write(request: Request, target: Target) -> Written:
     _format(request, target, parameters, loss)
     _lose_the_rest(request, loss)
     body = {"model": target.model or request.model, "input": {"messages": messages}, "parameters": parameters}
-    return Written(body=_encode(body), dropped=loss.dropped)
+    door = MULTIMODAL if needs_multimodal(request) else ""
+    return Written(body=_encode(body), dropped=loss.dropped, door=door)
 
 
 def needs_multimodal(request: Request) -> bool:
