@@ -227,6 +227,9 @@ TABLE: list[tuple[str, int, bytes, str]] = [
     ("dashscope", 400, flat("InvalidParameter", "Range of input length should be [1, 129024]"), "too_long"),
     ("dashscope", 400, flat("InvalidParameter", "temperature is wrong"), "bad_request"),
     ("dashscope", 500, flat("InternalError"), "overloaded"),
+    ("dashscope", 200, flat("InternalError"), "overloaded"),  # inside a native stream
+    ("dashscope", 200, flat("InternalError.Algo"), "overloaded"),
+    ("dashscope", 200, flat("InternalError.Timeout"), "timeout"),
     ("dashscope", 503, b"", "overloaded"),
     ("dashscope", 504, b"", "overloaded"),
     ("dashscope", 200, flat("Throttling.RateQuota"), "rate_limited"),
