@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 from baseload.errors import Defect, ProviderFault
 from baseload.gateway.asked import Asked
 from baseload.gateway.catalog import Offer
-from baseload.gateway.doors import GoogleToken
 from baseload.gateway.http_text import date_line
 from baseload.gateway.journal.entries import Hold, Progress
 from baseload.gateway.passage import Passage
@@ -110,9 +109,9 @@ class Call(ABC):
     def _ask_connection(self) -> None:
         if self.settled:  # the client has left meanwhile
             return
-        access = self.offer.ways[self.passage.door].access
-        if isinstance(access, GoogleToken) and not access.fresh(self.gw.clock_ns()):
-            self.gw.tokens.want(access, self.offer.provider, self._want_connection, self.on_connect_failed)
+        token = self.passage.way.token
+        if token is not None and not token.fresh(self.gw.clock_ns()):
+            self.gw.tokens.want(token, self.offer.provider, self._want_connection, self.on_connect_failed)
         else:
             self._want_connection()
 
@@ -133,19 +132,16 @@ class Call(ABC):
         self.upstream = connection
         if not self.sent_ns:
             self.sent_ns = gw.clock_ns()
-        body = self._body
-        head = self._request_head(body)
+        body, passage = self._body, self.passage
+        fixed = passage.way.fixed
+        head = fixed[self.ask.stream] if fixed is not None and passage.plain else self._request_head(body)
         deadline = gw.wheel.now + self.offer.provider.first_byte_timeout_s
         connection.send(self, b"%b%d\r\n\r\n" % (head, len(body)), body, deadline)
 
     def _request_head(self, body: bytes) -> bytes:
-        """Up to the digits of content-length; written beforehand where nothing in it depends on the call."""
+        """Up to the digits of content-length, where something in it depends on the call."""
         passage = self.passage
-        way = self.offer.ways[passage.door]
-        fixed = way.fixed
-        if fixed is not None and not (passage.headers or passage.query or passage.content_type):
-            return fixed[self.ask.stream]
-        return way.head(
+        return passage.way.head(
             self.ask.stream, body, self.sent_ns, headers=passage.headers, query=passage.query,
             content_type=passage.content_type or "application/json",
         )  # fmt: skip
@@ -181,7 +177,8 @@ class Call(ABC):
             outcome = "client_left"  # it had left before; what the provider did then is the fault's to say
         else:
             outcome = {"timeout": "timeout", "cut": "upstream_cut"}.get(fault.kind, "upstream_error")
-        answered = self.status != 0 and not started and fault.kind not in ("cut", "timeout", "garbage")
+        reported = self.meter is not None and bool(self.meter.usages)  # a stream that told its input before it failed
+        answered = self.status != 0 and not (started or reported) and fault.kind not in ("cut", "timeout", "garbage")
         protocol = self.asked.route.protocol
         status = 200 if started else status_of(protocol, refusal)
         self._settle(outcome, fault=fault.kind, status=status, unsent=unsent or answered)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from baseload.errors import ProviderFault
 from baseload.gateway.asked import Asked
-from baseload.gateway.doors import Door, GoogleToken
+from baseload.gateway.doors import Door
 from baseload.gateway.errand import Errand
 from baseload.gateway.head import value_of
 from baseload.gateway.http_text import date_line
@@ -91,8 +91,8 @@ class Counting:
         def refuse(fault: Fault) -> None:
             gw.refuse(connection, connection.head, client_view(fault), model=asked.ask.model)
 
-        access = way.access
-        if isinstance(access, GoogleToken) and not access.fresh(gw.clock_ns()):
-            gw.tokens.want(access, offer.provider, ready, failed)
+        token = way.token
+        if token is not None and not token.fresh(gw.clock_ns()):
+            gw.tokens.want(token, offer.provider, ready, failed)
         else:
             ready()

@@ -139,7 +139,7 @@ def access_of(auth: Auth, secret: str, host: str, provider: str) -> Access:
 class Door:
     """One endpoint of one offer."""
 
-    __slots__ = ("_ends", "_host", "_send", "_stream_ends", "_targets", "access", "fixed", "name", "target")
+    __slots__ = ("_host", "_send", "_targets", "access", "fixed", "name", "target", "token")
 
     def __init__(self, name: str, row: OfferRow, provider: ProviderRow, vendor: Vendor, secret: str) -> None:
         self.name = name
@@ -157,6 +157,7 @@ class Door:
             _below(below, vendor.stream_paths.get(name, path), model),
         )
         self.access = access_of(vendor.auth_for.get(name, vendor.auth), secret, parts.hostname, provider.name)
+        self.token = self.access if isinstance(self.access, GoogleToken) else None
         send = vendor.send.get(name, {})
         self._send = (send, {**send, **vendor.stream_send.get(name, {})})
         facts = vendor.translate_for(row.upstream_model)

@@ -10,6 +10,7 @@ Responses stream are numbered, and a Gemini client that did not ask for SSE gets
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -27,21 +28,25 @@ from baseload.wire.translation import Translation
 
 if TYPE_CHECKING:
     from baseload.gateway.catalog import Offer
+    from baseload.gateway.doors import Door
     from baseload.gateway.head import Head
     from baseload.gateway.thoughts import ThoughtStore
 
 
 class Passage:
-    __slots__ = ("body", "content_type", "door", "dropped", "headers", "query", "shaper")
+    """`plain`: nothing in the request's head depends on the call. Most keep these defaults, so the class has them."""
 
-    def __init__(self, door: str, body: bytes, shaper: Shaper | None = None) -> None:
-        self.door = door
+    shaper: Shaper | None = None
+    dropped: tuple[str, ...] = ()
+    headers: Mapping[str, str] | None = None  # of the client, for the provider
+    query = ""
+    content_type = ""  # "" = JSON
+    plain = True
+
+    def __init__(self, way: Door, body: bytes) -> None:
+        self.way = way
+        self.door = way.name
         self.body = body
-        self.shaper = shaper
-        self.dropped: tuple[str, ...] = ()
-        self.headers: dict[str, str] | None = None  # of the client, for the provider
-        self.query = ""
-        self.content_type = ""  # "" = JSON
 
 
 def passage_of(asked: Asked, offer: Offer, call_id: str, at_ns: int, thoughts: ThoughtStore, secret: bytes) -> Passage:
@@ -56,32 +61,33 @@ def passage_of(asked: Asked, offer: Offer, call_id: str, at_ns: int, thoughts: T
 
 
 def _forward(asked: Asked, offer: Offer, door: str, secret: bytes) -> Passage:
-    ask, members, model = asked.ask, asked.members, offer.upstream_model
+    ask, members, model, way = asked.ask, asked.members, offer.upstream_model, offer.ways[door]
     if door in ("chat", "completions", "embeddings"):
-        return Passage(door, patch_request(door, members, ask, model))
-    origin = offer.ways[door].target.origin
+        return Passage(way, patch_request(door, members, ask, model))
+    origin = way.target.origin
     if door == "messages":
-        passage = Passage(door, messages.patch(members, ask, model, origin))
+        passage = Passage(way, messages.patch(members, ask, model, origin))
         passage.headers = anthropic_headers(asked.head)
         passage.query = upstream_query(asked.head.query)
+        passage.plain = not (passage.headers or passage.query)
         return passage
     if door == "responses":
         previous = asked.pinned.native if asked.pinned is not None else None
-        passage = Passage(door, responses.patch(members, ask, model, origin, previous))
+        passage = Passage(way, responses.patch(members, ask, model, origin, previous))
         keeps = offer.vendor.keeps_state
         if keeps or ask.stream:
             passage.shaper = Stored(offer.provider.id, asked.key.account.id, secret) if keeps else Numbered()
         return passage
     if door == "gemini":
-        passage = Passage(door, gemini.patch(members, ask, model, origin))
+        passage = Passage(way, gemini.patch(members, ask, model, origin))
         if asked.route.array:
             passage.shaper = Arrayed()
         return passage
     if door == "gemini_embed":
-        way = "gemini_embed_batch" if asked.route.batch else door
-        return Passage(way, embed.patch(members, model))
-    passage = Passage(door, media.ENDPOINTS[door].patch(members, ask, model))
-    passage.content_type = asked.head.content_type.decode("latin-1") if door == "transcriptions" else ""
+        return Passage(offer.ways["gemini_embed_batch"] if asked.route.batch else way, embed.patch(members, model))
+    passage = Passage(way, media.ENDPOINTS[door].patch(members, ask, model))
+    if door == "transcriptions":
+        passage.content_type, passage.plain = asked.head.content_type.decode("latin-1"), False
     return passage
 
 
@@ -95,7 +101,8 @@ def _translate(asked: Asked, offer: Offer, door: str, call_id: str, at_ns: int, 
     kept = thoughts.of(asked.key.account.id) if route.endpoint == "chat" else None
     translation = Translation(route.endpoint, target, view, kept)
     written = translation.request(asked.members, ask.model, ask.stream)
-    passage = Passage(written.door if written.door in offer.ways else door, written.body, translation)
+    passage = Passage(offer.ways.get(written.door) or offer.ways[door], written.body)
+    passage.shaper = translation
     passage.dropped = written.dropped
     return passage
 
@@ -115,7 +122,8 @@ def _embed(asked: Asked, offer: Offer, door: str) -> Passage:
         write = partial(embed.reply_to_openai, model=asked.ask.model, as_base64=as_base64)
         shaper = Embedded("gemini", vendor, write)
         way = "gemini_embed_batch"
-    passage = Passage(way, written.body, shaper)
+    passage = Passage(offer.ways[way], written.body)
+    passage.shaper = shaper
     passage.dropped = written.dropped
     return passage
 

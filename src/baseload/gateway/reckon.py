@@ -123,14 +123,13 @@ def reading_of(
 
 def _usage_of(call: Call, outcome: str, raws: Sequence[bytes], tier: str, text_bytes: int) -> Usage:
     offer, meter, ask = call.offer, call.meter, call.ask
-    counted_input: int | None = None
+    # For the side that is not reported: Anthropic's message_start reports the input of a stream that is cut later.
+    counted_input: int | None = int(call.request_bytes / offer.bytes_per_token) + 1
     counted_output: int | None = None
-    if not raws:
-        counted_input = int(call.request_bytes / offer.bytes_per_token) + 1
-        if meter is not None:
-            counted_output, _ = count_output(offer, meter.frames, meter.text_bytes)
-        elif text_bytes:
-            counted_output = int(text_bytes / offer.bytes_per_token) + 1
+    if meter is not None:
+        counted_output, _ = count_output(offer, meter.frames, meter.text_bytes)
+    elif text_bytes:
+        counted_output = int(text_bytes / offer.bytes_per_token) + 1
     units: dict[str, int] | None = None
     medium = call.kind.medium
     if medium and not raws:

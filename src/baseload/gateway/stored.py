@@ -13,7 +13,6 @@ from urllib.parse import quote
 
 from baseload.errors import ProviderFault, Refusal
 from baseload.gateway.catalog import Key
-from baseload.gateway.doors import GoogleToken
 from baseload.gateway.errand import Errand
 from baseload.gateway.head import text_of, value_of
 from baseload.gateway.http_text import date_line
@@ -88,9 +87,9 @@ class StoredResponses:
         def failed(fault: ProviderFault) -> None:
             gw.refuse(connection, head, client_view(Fault(kind=fault.fault, message=fault.say)))
 
-        access = way.access
-        if isinstance(access, GoogleToken) and not access.fresh(gw.clock_ns()):
-            gw.tokens.want(access, offer.provider, ready, failed)
+        token = way.token
+        if token is not None and not token.fresh(gw.clock_ns()):
+            gw.tokens.want(token, offer.provider, ready, failed)
         else:
             ready()
 
