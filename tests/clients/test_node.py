@@ -191,6 +191,7 @@ def test_thinking_and_its_signature_come_back(seen: Seen, client: str, door: str
     # knows no member for thinking.
     hidden = client == "ai/openai.chat" or (door == "responses" and client in ("openai.chat", "ai/openai-compatible"))
     assert found["thought"] == ("" if hidden else "let me see")
+    assert not any("reasoning" in dropped.split(", ") for dropped in found["dropped"]), "the effort was taken"
     if door in ("responses", "messages", "gemini", "converse") and "signed" in found:
         assert found["signed"]
 

@@ -36,8 +36,8 @@ def write(request: Request, target: Target, resumable: bool, loss: Loss) -> Set:
         if thought.mode != "off":
             loss.lose("thought", param)
         return Set()
-    if thought.summary:
-        loss.lose("thought", param)
+    if thought.summary not in ("", "auto"):
+        loss.lose("thought", f"{param}.summary")  # thinking is shown as the model shows it
     if target.thought == "effort":
         return _by_effort(thought, param, loss)
     if thought.mode == "off":

@@ -94,8 +94,8 @@ def _thought(request: Request, target: Target, parameters: Parameters, loss: Los
     if thought is None:
         return
     param = name_of(request.protocol, "thought")
-    if thought.summary:
-        loss.lose("thought", param)  # thinking is told as it is
+    if thought.summary not in ("", "auto"):
+        loss.lose("thought", f"{param}.summary")  # thinking is told as it is
     if target.thought == "none" or "thought" in target.unsupported:
         if thought.mode != "off":
             loss.lose("thought", param)
