@@ -26,28 +26,23 @@ if TYPE_CHECKING:
     from baseload.gateway.head import Head
 
 
-class Asked:
-    """A request that has been understood: what serving and dispatching it need."""
-
-    __slots__ = ("ask", "head", "key", "members", "pinned", "route", "size")
-
-    def __init__(
-        self, route: Route, head: Head, key: Key, ask: Ask, members: Any, body: bytes, pinned: Pinned | None
-    ) -> None:
-        self.route = route
-        self.head = head
-        self.key = key
-        self.ask = ask
-        self.members = members  # dict[str, Raw]; a form for transcriptions
-        self.size = len(body)
-        self.pinned = pinned  # the reply that this request goes on from
-
-
 class Pinned(msgspec.Struct, frozen=True):
     """A stored reply: its id at its provider, and which provider that is."""
 
     native: str
     provider: int
+
+
+class Asked(msgspec.Struct, gc=False):
+    """A request that has been understood: what serving and dispatching it need."""
+
+    route: Route
+    head: Head
+    key: Key
+    ask: Ask
+    members: Any  # dict[str, Raw]; a form for transcriptions
+    size: int  # bytes of its body
+    pinned: Pinned | None = None  # the reply that this request goes on from
 
 
 Reader = Callable[[dict[str, Raw], Route], Ask]
@@ -71,16 +66,16 @@ def read_asked(route: Route, head: Head, key: Key, body: bytes, secret: bytes) -
     endpoint = route.endpoint
     if endpoint == "chat":
         members = open_body(body)
-        return Asked(route, head, key, chat.read_request("chat", members), members, body, None)
+        return Asked(route, head, key, chat.read_request("chat", members), members, len(body))
     medium = media.ENDPOINTS.get(endpoint)
     if medium is not None:
         opened = medium.open(body, head.content_type.decode("latin-1"))
-        return Asked(route, head, key, medium.read_ask(opened), opened, body, None)
+        return Asked(route, head, key, medium.read_ask(opened), opened, len(body))
     guarded, read = _READERS[endpoint] if not route.counts or endpoint != "gemini" else _GEMINI_COUNT
     members = open_body(body, guarded)
     ask = read(members, route)
     pinned = _state(ask, members, key, secret) if endpoint == "responses" else None
-    return Asked(route, head, key, ask, members, body, pinned)
+    return Asked(route, head, key, ask, members, len(body), pinned)
 
 
 def _state(ask: Ask, members: dict[str, Raw], key: Key, secret: bytes) -> Pinned | None:

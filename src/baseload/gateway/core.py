@@ -171,7 +171,7 @@ class Gateway:
                 raise self.journal.refusal()
             call = Relay(self, connection, asked, offer)
             try:
-                passage = self._passage(call, offer)
+                passage = passage_of(asked, offer, call.id, call.accepted_ns, self.thoughts, self.catalog.pin_secret)
             except Uncarried as uncarried:
                 offer, cost, charge, passage = self._next_able(call, offer, uncarried)
                 call.offer = offer
@@ -180,9 +180,6 @@ class Gateway:
         except Refusal as refusal:
             connection.served = None
             self.refuse(connection, head, refusal, model=model)
-
-    def _passage(self, call: Call, offer: Offer) -> Passage:
-        return passage_of(call.asked, offer, call.id, call.accepted_ns, self.thoughts, self.catalog.pin_secret)
 
     def choose(self, asked: Asked, at_ns: int) -> tuple[Offer, RowRates, RowRates | None]:
         """The offer, what it costs us, and what the account pays by (None = cost plus margin)."""
@@ -250,7 +247,7 @@ class Gateway:
             if line.why_not or offer is tried or cost is None:
                 continue
             try:
-                passage = self._passage(call, offer)
+                passage = passage_of(asked, offer, call.id, at_ns, self.thoughts, self.catalog.pin_secret)
             except Uncarried:
                 continue
             return offer, cost, asked.key.tariff.price_at(asked.ask.model, at_ns), passage

@@ -33,26 +33,26 @@ if TYPE_CHECKING:
     from baseload.gateway.thoughts import ThoughtStore
 
 
-class Passage:
-    """`plain`: nothing in the request's head depends on the call. Most keep these defaults, so the class has them."""
+class Passage(msgspec.Struct, gc=False):
+    """`plain`: nothing in the request's head depends on the call."""
 
+    door: str
+    way: Door
+    body: bytes
     shaper: Shaper | None = None
     dropped: tuple[str, ...] = ()
     headers: Mapping[str, str] | None = None  # of the client, for the provider
-    query = ""
-    content_type = ""  # "" = JSON
-    plain = True
-
-    def __init__(self, way: Door, body: bytes) -> None:
-        self.way = way
-        self.door = way.name
-        self.body = body
+    query: str = ""
+    content_type: str = ""  # "" = JSON
+    plain: bool = True
 
 
 def passage_of(asked: Asked, offer: Offer, call_id: str, at_ns: int, thoughts: ThoughtStore, secret: bytes) -> Passage:
     """The way to `offer`. Raises Uncarried where its protocol cannot carry what is asked."""
     endpoint = asked.route.endpoint
     door = offer.doors[endpoint]
+    if door == endpoint == "chat":  # most calls
+        return Passage(door, offer.ways[door], patch_request(door, asked.members, asked.ask, offer.upstream_model))
     if door == endpoint:
         return _forward(asked, offer, door, secret)
     if endpoint in GENERATION:
@@ -62,30 +62,31 @@ def passage_of(asked: Asked, offer: Offer, call_id: str, at_ns: int, thoughts: T
 
 def _forward(asked: Asked, offer: Offer, door: str, secret: bytes) -> Passage:
     ask, members, model, way = asked.ask, asked.members, offer.upstream_model, offer.ways[door]
-    if door in ("chat", "completions", "embeddings"):
-        return Passage(way, patch_request(door, members, ask, model))
+    if door in ("completions", "embeddings"):
+        return Passage(door, way, patch_request(door, members, ask, model))
     origin = way.target.origin
     if door == "messages":
-        passage = Passage(way, messages.patch(members, ask, model, origin))
+        passage = Passage(door, way, messages.patch(members, ask, model, origin))
         passage.headers = anthropic_headers(asked.head)
         passage.query = upstream_query(asked.head.query)
         passage.plain = not (passage.headers or passage.query)
         return passage
     if door == "responses":
         previous = asked.pinned.native if asked.pinned is not None else None
-        passage = Passage(way, responses.patch(members, ask, model, origin, previous))
+        passage = Passage(door, way, responses.patch(members, ask, model, origin, previous))
         keeps = offer.vendor.keeps_state
         if keeps or ask.stream:
             passage.shaper = Stored(offer.provider.id, asked.key.account.id, secret) if keeps else Numbered()
         return passage
     if door == "gemini":
-        passage = Passage(way, gemini.patch(members, ask, model, origin))
+        passage = Passage(door, way, gemini.patch(members, ask, model, origin))
         if asked.route.array:
             passage.shaper = Arrayed()
         return passage
     if door == "gemini_embed":
-        return Passage(offer.ways["gemini_embed_batch"] if asked.route.batch else way, embed.patch(members, model))
-    passage = Passage(way, media.ENDPOINTS[door].patch(members, ask, model))
+        way = offer.ways["gemini_embed_batch"] if asked.route.batch else way
+        return Passage(way.name, way, embed.patch(members, model))
+    passage = Passage(door, way, media.ENDPOINTS[door].patch(members, ask, model))
     if door == "transcriptions":
         passage.content_type, passage.plain = asked.head.content_type.decode("latin-1"), False
     return passage
@@ -101,7 +102,8 @@ def _translate(asked: Asked, offer: Offer, door: str, call_id: str, at_ns: int, 
     kept = thoughts.of(asked.key.account.id) if route.endpoint == "chat" else None
     translation = Translation(route.endpoint, target, view, kept)
     written = translation.request(asked.members, ask.model, ask.stream)
-    passage = Passage(offer.ways.get(written.door) or offer.ways[door], written.body)
+    way = offer.ways.get(written.door) or offer.ways[door]
+    passage = Passage(way.name, way, written.body)
     passage.shaper = translation
     passage.dropped = written.dropped
     return passage
@@ -122,7 +124,7 @@ def _embed(asked: Asked, offer: Offer, door: str) -> Passage:
         write = partial(embed.reply_to_openai, model=asked.ask.model, as_base64=as_base64)
         shaper = Embedded("gemini", vendor, write)
         way = "gemini_embed_batch"
-    passage = Passage(offer.ways[way], written.body)
+    passage = Passage(way, offer.ways[way], written.body)
     passage.shaper = shaper
     passage.dropped = written.dropped
     return passage

@@ -106,8 +106,12 @@ class Relay(Call):
                 self._abandon(Fault(kind=fault.fault, message=fault.say))
                 return
         if not self._started:
-            if not (meter.frames or meter.done) and self._waits(out):
-                return
+            if not meter.frames:
+                if meter.done and self._failure(meter):  # a failure in the disguise of an empty answer
+                    self._abandon(Fault(kind=self._failure(meter)))
+                    return
+                if not meter.done and self._waits(out):
+                    return
             out = self._start(down, out)
         if meter.done:
             # the client may stop reading at [DONE]: the reading comes first
@@ -301,6 +305,8 @@ class Relay(Call):
         elif self.down is None:
             self._settle("client_left")
             self._conclude(None)
+        elif not (self._started or meter.frames) and self._failure(meter):
+            self._fail(Fault(kind=self._failure(meter)))
         elif self._gathered is not None:
             self._gather(self._gathered, meter, rest, over=True)
         else:
@@ -337,11 +343,14 @@ class Relay(Call):
         self._conclude(lambda client: client.reply(200, headers, body))
 
     def _settle_stream(self, meter: Meter) -> None:
+        failure = self._failure(meter)
+        self._settle("upstream_error" if failure else "ok", fault=failure)
+
+    def _failure(self, meter: Meter) -> str:
         """A finish reason can name a failure after 200 (DeepSeek, Zhipu, OpenRouter); a filter's or a length limit's
         word is the client's to read."""
         failure = self.offer.vendor.finish.get(meter.finish, "")
-        failed = failure not in NO_FAILURES
-        self._settle("upstream_error" if failed else "ok", fault=failure if failed else "")
+        return "" if failure in NO_FAILURES else failure
 
 
 def _before(frames: bytes, error: bytes) -> bytes:
