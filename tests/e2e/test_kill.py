@@ -1,4 +1,7 @@
-"""200 calls in flight, SIGKILL: every finished call is in the ledger once, every unfinished one has a record."""
+"""200 calls in flight, SIGKILL: every finished call is in the ledger once, every unfinished one has a record.
+
+The streams are of all four client protocols by turns: one forwarded, three translated.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,14 @@ import signal
 import socket
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from tests.e2e.grid import Grid, up
 from tests.vendors import start
 
 COUNT = 200
+CLIENTS = ("chat", "responses", "messages", "gemini")
 CONFIG = """
 [engine]
 enabled = false
@@ -32,31 +37,49 @@ price = {{ currency = "USD", rate = {{ input = "0.5", cache_read = "0.1", output
 """
 
 
+def asked(number: int) -> tuple[str, dict[str, Any]]:
+    """Path and body of the call with this number."""
+    text = "word " * (number % 40 + 1)
+    turns = [{"role": "user", "content": text}]
+    match CLIENTS[number % len(CLIENTS)]:
+        case "chat":
+            return "/v1/chat/completions", {"model": "m", "stream": True, "messages": turns}
+        case "responses":
+            return "/v1/responses", {"model": "m", "stream": True, "input": text, "store": False}
+        case "messages":
+            return "/v1/messages", {"model": "m", "stream": True, "max_tokens": 1000, "messages": turns}
+        case _:
+            parts = {"contents": [{"role": "user", "parts": [{"text": text}]}]}
+            return "/v1beta/models/m:streamGenerateContent?alt=sse", parts
+
+
 def request(key: str, number: int) -> bytes:
-    body = json.dumps(
-        {"model": "m", "stream": True, "messages": [{"role": "user", "content": "word " * (number % 40 + 1)}]}
-    ).encode()
+    path, members = asked(number)
+    body = json.dumps(members).encode()
     return (
-        b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
-        b"authorization: Bearer " + key.encode() + b"\r\ncontent-length: %d\r\n\r\n" % len(body) + body
-    )
+        f"POST {path} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
+        f"authorization: Bearer {key}\r\ncontent-length: {len(body)}\r\n\r\n"
+    ).encode() + body
 
 
-def in_flight(grid: Grid, kill_when_finished: int) -> tuple[set[str], set[str]]:
-    """Sends all, reads along, kills the gateway when so many have ended: (finished, unfinished) call ids."""
+def in_flight(grid: Grid, kill_when_finished: int) -> tuple[dict[str, str], dict[str, str]]:
+    """Sends all, reads along, kills the gateway when so many have ended: call ids with their client's protocol,
+    (finished, unfinished)."""
     where = urlsplit(grid.base_url)
     selector = selectors.DefaultSelector()
     data: dict[socket.socket, bytearray] = {}
+    clients: dict[socket.socket, str] = {}
     for number in range(COUNT):
         sock = socket.create_connection((where.hostname, where.port), timeout=20)
         sock.sendall(request(grid.key, number))
         sock.setblocking(False)
         selector.register(sock, selectors.EVENT_READ)
         data[sock] = bytearray()
+        clients[sock] = CLIENTS[number % len(CLIENTS)]
     pid = next(
         child["pid"] for child in json.loads((grid.home / "run.json").read_text())["children"] if child["name"] == "g0"
     )
-    finished: set[str] = set()
+    finished: dict[str, str] = {}
     killed = False
     until = time.monotonic() + 60
     while selector.get_map():
@@ -70,7 +93,7 @@ def in_flight(grid: Grid, kill_when_finished: int) -> tuple[set[str], set[str]]:
                 piece = b""
             data[sock] += piece
             if data[sock].endswith(b"0\r\n\r\n"):
-                finished.add(call_id(data[sock]))
+                finished[call_id(data[sock])] = clients[sock]
             if not piece or data[sock].endswith(b"0\r\n\r\n"):
                 selector.unregister(sock)
                 sock.close()
@@ -78,14 +101,23 @@ def in_flight(grid: Grid, kill_when_finished: int) -> tuple[set[str], set[str]]:
                 os.kill(pid, signal.SIGKILL)
                 killed = True
     assert killed
-    started = {call_id(bytes_) for bytes_ in data.values() if b"\r\n\r\n" in bytes_}
-    return finished, started - finished
+    started = {call_id(bytes_): clients[sock] for sock, bytes_ in data.items() if b"\r\n\r\n" in bytes_}
+    return finished, {call: client for call, client in started.items() if call not in finished}
 
 
 def call_id(data: bytearray) -> str:
     found = re.search(rb"x-baseload-call-id: (\S+)", data)
     assert found
     return found[1].decode()
+
+
+def counted(grid: Grid) -> int:
+    return sum(row["calls"] for row in grid.json("usage")["usage"])
+
+
+def some(calls: dict[str, str]) -> list[str]:
+    """Up to seven of each protocol."""
+    return [call for client in CLIENTS for call in sorted(call for call in calls if calls[call] == client)[:7]]
 
 
 def test_sigkill_with_200_calls_in_flight(tmp_path: Path) -> None:
@@ -97,22 +129,23 @@ def test_sigkill_with_200_calls_in_flight(tmp_path: Path) -> None:
             finished, unfinished = in_flight(grid, COUNT // 3)
             assert len(finished) >= COUNT // 3
             assert len(unfinished) > COUNT // 4
+            assert set(finished.values()) == set(unfinished.values()) == set(CLIENTS)
             until = time.monotonic() + 40
             while True:  # the supervisor starts the gateway again; recovery ends what was open; settlement comes to it
                 lines = [json.loads(line) for line in grid.run("ledger", "export", "--format", "jsonl").splitlines()]
                 posted = {line["call"] for line in lines}
                 status = grid.json("status")["status"]
                 settled = all(not journal["more"] for journal in status["journals"].values())
-                if finished <= posted and settled and grid.json("usage")["usage"][0]["calls"] >= COUNT:
+                if finished.keys() <= posted and settled and counted(grid) >= COUNT:
                     break
-                assert time.monotonic() < until, (len(finished - posted), status)
+                assert time.monotonic() < until, (len(finished.keys() - posted), status)
                 time.sleep(0.3)
             transactions: dict[str, set[int]] = {}
             for line in lines:
                 transactions.setdefault(line["call"], set()).add(line["transaction"])
             assert all(len(transactions[call]) == 1 for call in finished), "each finished call is there once"
             outcomes = {}
-            for call in sorted(unfinished)[:25]:
+            for call in some(unfinished):
                 (attempt,) = grid.json("calls", "show", call)["call"]["attempts"]
                 outcomes[call] = attempt["outcome"]
                 if attempt["outcome"] == "lost" and attempt["meters"]:
@@ -120,4 +153,4 @@ def test_sigkill_with_200_calls_in_flight(tmp_path: Path) -> None:
             assert set(outcomes.values()) <= {"lost", "ok"}
             assert "lost" in outcomes.values()
             assert grid.json("ledger", "check")["findings"] == []
-            assert grid.json("usage")["usage"][0]["calls"] == COUNT
+            assert counted(grid) == COUNT
