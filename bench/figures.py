@@ -37,12 +37,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     measure: str  # name of the measure it belongs to
     title: str
     unit: str
-    nginx: Spread | None
+    base: Spread | None  # what ours is held against
     ours: Spread
     judged: Spread
-    judged_unit: str  # "x" = ratio to nginx of the same round, else a unit
+    judged_unit: str  # "x" = ratio to `base` of the same round, else a unit
     target: Target | None = None
     doubt: str = ""  # why the figure decides nothing, "" = it does
+    beside: str = "nginx"  # whose figure `base` is
 
     @property
     def met(self) -> bool | None:
@@ -54,16 +55,17 @@ def ratio_row(
     measure: str,
     title: str,
     unit: str,
-    nginx: Sequence[float],
+    base: Sequence[float],
     ours: Sequence[float],
     target: Target | None = None,
     doubt: str = "",
+    beside: str = "nginx",
 ) -> Row:
-    """Judged by the ratio to nginx, round by round: what slows the machine down in a round slows both."""
-    ratios = [mine / theirs for mine, theirs in zip(ours, nginx, strict=True)]
+    """Judged by the ratio to the other, round by round: what slows the machine down in a round slows both."""
+    ratios = [mine / theirs for mine, theirs in zip(ours, base, strict=True)]
     return Row(
-        measure=measure, title=title, unit=unit, nginx=Spread.of(nginx), ours=Spread.of(ours),
-        judged=Spread.of(ratios), judged_unit="x", target=target, doubt=doubt,
+        measure=measure, title=title, unit=unit, base=Spread.of(base), ours=Spread.of(ours),
+        judged=Spread.of(ratios), judged_unit="x", target=target, doubt=doubt, beside=beside,
     )  # fmt: skip
 
 
@@ -74,6 +76,6 @@ def value_row(
     """Judged by Baseload's own value; nginx's stands beside it."""
     own = Spread.of(ours)
     return Row(
-        measure=measure, title=title, unit=unit, nginx=Spread.of(nginx) if nginx else None, ours=own, judged=own,
+        measure=measure, title=title, unit=unit, base=Spread.of(nginx) if nginx else None, ours=own, judged=own,
         judged_unit=unit, target=target,
     )  # fmt: skip

@@ -31,11 +31,12 @@ def strip(bench: Bench) -> Result:
 def _streamed(bench: Bench, name: str, title: str, *, asked: bool) -> Result:
     plan, rig = bench.plan, bench.rig
     for proxy in rig.both:
-        _run(_check_streams(rig, proxy, asked))
+        run(_check_streams(rig, proxy, asked))
     cpu: dict[str, list[float]] = {NGINX: [], OURS: []}
     rates: dict[str, list[float]] = {NGINX: [], OURS: []}
     for proxy in bench.turns(plan.stream_rounds):
-        frames, spent = _run(_stream_window(rig, proxy, plan, asked))
+        request = _stream_request(rig, asked, lasting(plan, plan.interval_ms), plan.interval_ms)
+        frames, spent = run(window(rig, proxy, plan, request))
         bench.spent(spent)
         cpu[proxy.name].append(spent.cpu_s * 1e6 / frames)
         rates[proxy.name].append(frames / spent.wall_s)
@@ -73,10 +74,14 @@ async def _check_streams(rig: Rig, proxy: Proxy, asked: bool) -> None:
         await streams.close()
 
 
-async def _stream_window(rig: Rig, proxy: Proxy, plan: Plan, asked: bool) -> tuple[int, Spent]:
+def lasting(plan: Plan, interval_ms: int) -> int:
+    """Frames of a stream that does not end within a window."""
+    return int((plan.stream_s + 30) * 1000 / interval_ms)
+
+
+async def window(rig: Rig, proxy: Proxy, plan: Plan, request: bytes, end: bytes = b"\n\n") -> tuple[int, Spent]:
     """(frames, what they cost) of streams in full flow; none begins or ends within the window."""
-    lasting = int((plan.stream_s + 30) * 1000 / plan.interval_ms)
-    streams = Streams(proxy.stream_port, _stream_request(rig, asked, lasting, plan.interval_ms))
+    streams = Streams(proxy.stream_port, request, end)
     try:
         await streams.open(plan.streams)
         await asyncio.sleep(0.3)
@@ -102,7 +107,7 @@ def memory(bench: Bench) -> Result:
     for fresh in (rig.fresh_nginx, rig.fresh_gateway):
         proxy = fresh()
         try:
-            growth[proxy.name] = _run(_idle(rig, proxy, number, plan.idle_warm))
+            growth[proxy.name] = run(_idle(rig, proxy, number, plan.idle_warm))
         finally:
             rig.retire(proxy)
     row = value_row(
@@ -130,5 +135,5 @@ async def _idle(rig: Rig, proxy: Proxy, number: int, warm: int) -> float:
         await streams.close()
 
 
-def _run(work: Coroutine[Any, Any, T]) -> T:
+def run(work: Coroutine[Any, Any, T]) -> T:
     return uvloop.run(work)

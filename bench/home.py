@@ -1,4 +1,5 @@
-"""A home for the gateway under test, with every feature on: key, account, tariff, 20 priced offers a model.
+"""A home for the gateway under test, with every feature on: key, account, tariff, a model for each protocol, and 20
+priced offers a model.
 
 In:     an empty folder, the mocks' addresses. Out: the home's files and the key that opens it.
 """
@@ -13,7 +14,7 @@ from pathlib import Path
 from baseload.gateway import snapshot
 from baseload.gateway.vault import Vault, key_prefix, new_key
 from baseload.money.price import PriceRow, Rule, When
-from bench import traffic
+from bench import speech, traffic
 
 OFFERS = 20  # a model: dispatch has something to choose from
 _DEAREST = 60  # cents a million input tokens
@@ -27,21 +28,26 @@ def make_home(home: Path, whole_url: str, stream_url: str) -> str:
     credential.touch(mode=0o600)
     credential.write_text("sk-mock-0123456789abcdef0123456789abcdef")
     key = new_key()
+    kept = (  # name, address, vendor, endpoints, model
+        ("whole", whole_url, "openai", ("chat", "completions"), traffic.MODEL_WHOLE),
+        ("stream", stream_url, "openai", ("chat", "completions"), traffic.MODEL_STREAM),
+        *((name, stream_url, speech.VENDORS[name], (name,), speech.MODELS[name]) for name in speech.OTHERS),
+    )
     providers = [
         snapshot.ProviderRow(
-            id=number, name=name, kind="vendor", dialect="openai", base_url=url, credential=f"file:{credential}",
+            id=number, name=name, kind="vendor", dialect=dialect, base_url=url, credential=f"file:{credential}",
             abort="stops", connections_max=32_768,
         )
-        for number, name, url in ((1, "whole", whole_url), (2, "stream", stream_url))
+        for number, (name, url, dialect, _, _) in enumerate(kept, 1)
     ]  # fmt: skip
     prices = [_price(number) for number in range(1, OFFERS + 1)]
     offers = [
         snapshot.OfferRow(
             id=(provider - 1) * OFFERS + number, name=f"large-{number}@{providers[provider - 1].name}", model=model,
-            provider=provider, upstream_model=traffic.UPSTREAM_MODEL, endpoints=("chat", "completions"),
+            provider=provider, upstream_model=traffic.UPSTREAM_MODEL, endpoints=endpoints,
             cost_prices=(number,), context_max=131_072, output_max=16_384,
         )
-        for provider, model in ((1, traffic.MODEL_WHOLE), (2, traffic.MODEL_STREAM))
+        for provider, (_, _, _, endpoints, model) in enumerate(kept, 1)
         for number in range(1, OFFERS + 1)
     ]  # fmt: skip
     snapshot.write(

@@ -13,12 +13,15 @@ from bench.flow import memory, stream, strip
 from bench.load import body32k, small
 from bench.plan import Bench, Plan, Result
 from bench.system import Child, Trouble
+from bench.translation import forwarded, translated
 
 MEASURES: dict[str, Callable[[Bench], Result]] = {
     "small": small,
     "body32k": body32k,
     "stream": stream,
     "strip": strip,
+    "translated": translated,
+    "forwarded": forwarded,
     "latency": latency,
     "half": half,
     "memory": memory,

@@ -1,6 +1,7 @@
 """A provider that streams: `python -m bench.mock --port P`. uvloop, no framework, bytes made beforehand.
 
-In:     POST with `frames` (a whole number), `interval_ms` (whole; 0 = one frame, then silence) and `stream_options`.
+In:     POST of any of the four protocols, told apart by its path; with `frames` (a whole number), `interval_ms` (whole;
+        0 = one frame, then silence), as members or as words in a message, and `stream_options`.
 Out:    server-sent events at that interval, a closing chunk with usage if asked, `[DONE]`; then the connection waits
         for the next request.
 
@@ -13,11 +14,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import re
 
 import msgspec
 import uvloop
 
-from bench import traffic
+from bench import speech, traffic
 
 STEP_S = 0.001
 _GOLDEN = 0.6180339887  # successive phases fill the interval evenly, whatever the number of streams
@@ -33,10 +35,13 @@ def _chunked(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-_FRAMES = {}
+_FRAMES = {}  # protocol, whether usage is asked for -> what begins a stream, one frame of it, what ends it
 for _asked in (False, True):
     _frame, _end = traffic.stream_frames(_asked)
-    _FRAMES[_asked] = (_chunked(_frame), _chunked(_end) + _LAST)
+    _FRAMES["chat", _asked] = (b"", _chunked(_frame), _chunked(_end) + _LAST)
+for _protocol in speech.OTHERS:
+    _begin, _frame, _end = speech.stream(_protocol)
+    _FRAMES[_protocol, False] = (_chunked(_begin) if _begin else b"", _chunked(_frame), _chunked(_end) + _LAST)
 
 
 class _Options(msgspec.Struct, frozen=True):
@@ -47,6 +52,9 @@ class _Wish(msgspec.Struct, frozen=True):
     frames: int = 1
     interval_ms: int = 0
     stream_options: _Options = _Options()
+
+
+_WORDS = re.compile(rb"frames=(\d+) interval_ms=(\d+)")  # a member of the request would not survive a translation
 
 
 _decode = msgspec.json.Decoder(_Wish).decode
@@ -120,17 +128,21 @@ class Stream(asyncio.Protocol):
         if len(data) < end + length:
             return
         self._pending = data[end + length :]
-        self._begin(_decode(data[end : end + length]))
+        self._begin(speech.protocol_at(low[: low.index(b"\r\n")]), data[end : end + length])
 
-    def _begin(self, wish: _Wish) -> None:
-        self._frame, self._last = _FRAMES[wish.stream_options.include_usage]
+    def _begin(self, protocol: str, body: bytes) -> None:
+        wish = _decode(body)
+        words = _WORDS.search(body)
+        if words:
+            wish = _Wish(int(words[1]), int(words[2]), wish.stream_options)
+        begin, self._frame, self._last = _FRAMES[protocol, protocol == "chat" and wish.stream_options.include_usage]
         self._left = wish.frames
         self._interval_ms = wish.interval_ms
         assert self._transport is not None
         if wish.interval_ms == 0:
-            self._transport.write(_HEAD + self._frame)
+            self._transport.write(_HEAD + begin + self._frame)
             return
-        self._transport.write(_HEAD)
+        self._transport.write(_HEAD + begin)
         self._clock.add(self._clock.now_ms() + 1 + self._clock.phase(wish.interval_ms), self)
 
     def emit(self, at_ms: int) -> None:

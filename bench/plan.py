@@ -25,6 +25,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     stream_rounds: int = 5
     streams: int = 64
     interval_ms: int = 8  # 64 streams: 8,000 frames a second
+    translated_interval_ms: int = 16  # 64 streams: 4,000 frames a second, so that no core is full
     latency_s: float = 1.5
     half_s: float = 2.0
     idle_streams: int = 10_000

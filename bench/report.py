@@ -1,4 +1,4 @@
-"""The table, as Markdown that lines up on a terminal, and the same as JSON."""
+"""The tables, as Markdown that lines up on a terminal, and the same as JSON."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     failures: dict[str, str]  # measure -> why it has no figure
 
 
-_HEAD = ("measure", "nginx", "Baseload", "judged: median (min to max)", "target", "met")
+def tables(rows: list[Row]) -> str:
+    """One table for each thing that Baseload stands beside."""
+    others = dict.fromkeys(row.beside for row in rows)
+    return "\n\n".join(_table(other, [row for row in rows if row.beside == other]) for other in others)
 
 
-def table(rows: list[Row]) -> str:
-    lines = [_HEAD, *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEAD))]
+def _table(beside: str, rows: list[Row]) -> str:
+    head = ("measure", beside, "Baseload", "judged: median (min to max)", "target", "met")
+    lines = [head, *(_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     lines.insert(1, tuple("-" * width for width in widths))
     return "\n".join(
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
@@ -37,7 +41,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     target = row.target
     return (
         row.title,
-        f"{_number(row.nginx.median)} {row.unit}" if row.nginx is not None else "",
+        f"{_number(row.base.median)} {row.unit}" if row.base is not None else "",
         f"{_number(row.ours.median)} {row.unit}",
         _judged(row.judged, row.judged_unit),
         _target(target, row.judged_unit) if target is not None else "",
@@ -86,7 +90,7 @@ def text(report: Report) -> str:
     parts = [f"Machine: {report.machine}", f"Programs: {report.programs}"] if report.programs else [
         f"Machine: {report.machine}"]  # fmt: skip
     if report.rows:
-        parts += ["", table(report.rows)]
+        parts += ["", tables(report.rows)]
     parts += ["", *(f"- {remark}" for remark in report.remarks)]
     parts += [f"- FAILED {name}: {why}" for name, why in report.failures.items()]
     kind = "A quick run: the figures show that it works, not how fast it is. " if report.quick else ""

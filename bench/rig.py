@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import home, nginx, traffic
+from bench import home, nginx, speech, traffic
 from bench.system import Child, Children, Trouble, Watch, find_program, free_port, raise_file_limit, share_cores
 from bench.wrk import Load, Wrk
 
@@ -42,7 +42,8 @@ class Rig:
         self.children = Children()
         self.folder = Path(tempfile.mkdtemp(prefix="baseload-bench-"))
         self.foreign: list[float] = []  # of every window: share of the proxy's core that others used
-        self.calls = {traffic.MODEL_WHOLE: 0, traffic.MODEL_STREAM: 0}  # answered by Baseload, as its clients counted
+        models = (traffic.MODEL_WHOLE, *speech.MODELS.values())
+        self.calls = dict.fromkeys(models, 0)  # answered by Baseload, as its clients counted
         self._made = 0
         try:
             self._start()

@@ -1,6 +1,7 @@
 """A client that reads many streams and only counts: uvloop protocols, nothing parsed.
 
-In:     a port, the bytes of one request, a number of streams. Out: frames counted, streams that have begun and ended.
+In:     a port, the bytes of one request, what ends a frame, a number of streams.
+Out:    frames counted, streams that have begun and ended.
 """
 
 from __future__ import annotations
@@ -28,13 +29,14 @@ class Tally:
 class Reader(asyncio.Protocol):
     """One stream. The hot path is a count and two comparisons a piece."""
 
-    __slots__ = ("_begun", "_ended", "_half", "_piece", "_request", "_tally", "frames", "tail", "transport")
+    __slots__ = ("_begun", "_end", "_ended", "_half", "_piece", "_request", "_tally", "frames", "tail", "transport")
 
-    def __init__(self, request: bytes, tally: Tally) -> None:
+    def __init__(self, request: bytes, tally: Tally, end: bytes) -> None:
+        self._end = end
         self._request = request
         self._tally = tally
         self._begun = self._ended = False
-        self._half = False  # the last piece ended in the middle of a frame's blank line
+        self._half = b""  # what the last piece had of a frame's end
         self._piece = b""
         self.frames = 0
         self.tail = b""  # the last two pieces of a stream that has ended
@@ -46,10 +48,13 @@ class Reader(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         tally = self._tally
-        frames = data.count(b"\n\n")
-        if self._half and data[:1] == b"\n":
+        end = self._end
+        frames = data.count(end)
+        if self._half and data.startswith(end[len(self._half) :]):
             frames += 1
-        self._half = data[-1:] == b"\n" and data[-2:] != b"\n\n"
+        self._half = b""
+        if data[-1:] in (b"\r", b"\n") and not data.endswith(end):
+            self._half = next((end[:cut] for cut in range(len(end) - 1, 0, -1) if data.endswith(end[:cut])), b"")
         self.frames += frames
         tally.frames += frames
         if not self._begun:
@@ -72,8 +77,8 @@ class Reader(asyncio.Protocol):
 class Streams:
     """A set of streams through one proxy."""
 
-    def __init__(self, port: int, request: bytes) -> None:
-        self._port, self._request = port, request
+    def __init__(self, port: int, request: bytes, end: bytes = b"\n\n") -> None:
+        self._port, self._request, self._end = port, request, end
         self.tally = Tally()
         self.readers: list[Reader] = []
 
@@ -93,7 +98,7 @@ class Streams:
                 await asyncio.sleep(0.002)
 
     def _reader(self) -> Reader:
-        return Reader(self._request, self.tally)
+        return Reader(self._request, self.tally, self._end)
 
     async def ends(self, timeout_s: float) -> None:
         """Returns when every stream has ended."""

@@ -44,9 +44,9 @@ def chat_body(model: str, size: int, **members: object) -> bytes:
     return json.dumps(body).encode()
 
 
-def request(key: str, body: bytes, host: str = "127.0.0.1") -> bytes:
+def request(key: str, body: bytes, host: str = "127.0.0.1", path: str = PATH) -> bytes:
     """The whole request of one call."""
-    lines = [f"POST {PATH} HTTP/1.1", f"Host: {host}", *(f"{name}: {value}" for name, value in headers(key).items())]
+    lines = [f"POST {path} HTTP/1.1", f"Host: {host}", *(f"{name}: {value}" for name, value in headers(key).items())]
     return ("\r\n".join([*lines, f"Content-Length: {len(body)}"]) + "\r\n\r\n").encode() + body
 
 
