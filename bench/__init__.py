@@ -1,7 +1,7 @@
 """What Baseload costs, measured against nginx in the same run. `make bench`, or `python -m bench --quick`.
 
 In:     nginx and wrk from the system, the gateway of this tree. Linux only: /proc, sched_setaffinity, timerfd.
-Out:    tables: each figure beside nginx's, or a forwarded stream's, and its target. Everything started here is ended here.
+Out:    tables: each figure beside nginx's, or a forwarded stream's, and its target. Everything started here ends here.
 May import: baseload.gateway.snapshot, baseload.gateway.vault, baseload.money.price (to make a home), nothing else: what
 is measured runs in its own process, as `baseload up` starts it.
 
