@@ -34,6 +34,14 @@ def test_every_place_a_client_puts_its_key(line: bytes) -> None:
     assert read_head(head(line)).key == b"sk-1"
 
 
+@pytest.mark.parametrize("line", [b"Content-Length: 12", b"Accept: */*"])
+def test_a_head_can_be_read_again_as_it_came(line: bytes) -> None:
+    whole = head(b"X-Baseload-Lossless: true", line, b"Anthropic-Beta: One")
+    found = read_head(whole)
+    assert found.raw == whole
+    assert found.low == whole.lower()
+
+
 def test_query_is_no_part_of_the_path() -> None:
     found = read_head(head(start=b"POST /v1/messages?beta=true HTTP/1.1"))
     assert (found.path, found.query) == (b"/v1/messages", b"beta=true")
