@@ -366,6 +366,10 @@ def test_json_schema_output_survives():
     )
 
 
+def test_a_schema_that_was_not_given_is_refused_and_never_a_broken_body():
+    assert refused(format=Format(kind="schema", name="x")).param == "response_format"
+
+
 def test_pitfall_18_formats_that_cannot_be_had_are_refused():
     assert refused(format=Format(kind="json")).param == "response_format"
     assert refused(format=Format(kind="schema", schema=Raw(b"{}")), target=Target(protocol="messages", schema=False))

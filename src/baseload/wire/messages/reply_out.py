@@ -71,6 +71,8 @@ def _thinking(part: Thinking, view: View) -> list[Any]:
     if part.redacted:
         data = sealed(view.origin, part.signature, redacted=True)
         return [{"type": "redacted_thinking", "data": data}] if part.signature else []
+    if not (part.text or part.signature):
+        return []
     if view.show_thinking:
         return [{"type": "thinking", "thinking": part.text, "signature": sealed(view.origin, part.signature)}]
     if not part.signature:

@@ -167,7 +167,7 @@ def _config(request: Request, target: Target, thought: Plan, loss: Loss) -> Bloc
     if form is None or form.kind == "text":
         return config
     name = name_of(request.protocol, "format")
-    if form.kind == "json":
+    if form.kind == "json" or form.schema is ABSENT:  # also a schema that was not given
         loss.lose("format.json", name)
     elif not target.schema:
         loss.lose("format.schema", name)

@@ -169,7 +169,7 @@ def _text(request: Request, raw: Raw) -> bool:
             )
         request.format = Format(
             kind=kind,
-            schema=form.schema,
+            schema=ABSENT if form.schema == NULL else form.schema,
             name=form.name or "",
             description=form.description or "",
             strict=form.strict,
