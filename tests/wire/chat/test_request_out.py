@@ -47,6 +47,10 @@ ZHIPU = Target(
 )
 
 
+def toggled(dialect: str) -> Target:
+    return Target(protocol="chat", dialect=dialect, model="up", thought="toggle")
+
+
 def request(*turns: Turn, protocol: str = "messages", **members: Any) -> Request:
     return Request(protocol=protocol, model="m", turns=list(turns) or [Turn("user", [Text(text="hi")])], **members)
 
@@ -383,6 +387,10 @@ def test_pitfall_18_json_schema_survives_or_is_refused():
         (Thought(mode="off"), QWEN, {"enable_thinking": False}),
         (Thought(mode="on"), ZHIPU, {"thinking": {"type": "enabled"}}),
         (Thought(budget=0), ZHIPU, {"thinking": {"type": "disabled"}}),
+        (Thought(mode="off"), toggled("vllm"), {"chat_template_kwargs": {"enable_thinking": False}}),
+        (Thought(mode="on"), toggled("sglang"), {"chat_template_kwargs": {"enable_thinking": True}}),
+        (Thought(mode="off"), toggled("llamacpp"), {"chat_template_kwargs": {"enable_thinking": False}}),
+        (Thought(mode="off"), toggled("qianfan"), {"enable_thinking": False}),
         (
             Thought(budget=5000),
             Target(protocol="chat", thought="adaptive"),
@@ -482,3 +490,12 @@ def test_refusals_survive():
 def test_pitfall_07_an_empty_turn_is_still_a_message():
     assert messages(assistant())[0] == {"role": "assistant", "content": ""}
     assert messages(user())[0] == {"role": "user", "content": ""}
+
+
+def test_an_end_users_id_of_a_coding_agent_fits_openai():
+    long = "user_" + "a" * 64 + "_account__session_" + "b" * 36
+    found, dropped = write(request(user=long, cache_key=long))
+    assert len(found["user"]) == len(found["prompt_cache_key"]) == 64
+    assert found["user"] != write(request(user=long + "c"))[0]["user"]
+    assert write(request(user="u-1"))[0]["user"] == "u-1"
+    assert dropped == ()

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from baseload.wire.canon import ids
 from baseload.wire.canon.carry import Loss, Target, Written
 from baseload.wire.canon.names import name_of
 from baseload.wire.canon.request import Request
@@ -39,6 +40,7 @@ _PLAIN = (
     ("cache_key", "prompt_cache_key", "cache"),
     ("verbosity", "verbosity", "verbosity"),
 )
+_IDS = ("user", "cache_key")  # 64 characters at most
 _USER = {"deepseek": "user_id", "zhipu": "user_id"}  # vendors.md 3.2, 3.7
 _STOPS = {"openai": 4, "azure": 4, "azure_deployments": 4}  # protocols.md, 2.1
 _OPEN_INTERVAL = {"zhipu": (0.01, 0.99)}  # vendors.md 3.7: temperature in (0, 1), both ends refused
@@ -60,7 +62,8 @@ def write(request: Request, target: Target) -> Written:
     for field, member, feature in _PLAIN:
         value = getattr(request, field)
         if value is not None and value is not ABSENT and value is not False and value != "":
-            _put(body, member, value, feature, field, request, target, loss)
+            short = field in _IDS and isinstance(value, str)
+            _put(body, member, ids.short(value) if short else value, feature, field, request, target, loss)
     _clamp(body, request, target, loss)
     if target.dialect in _USER and "user" in body:
         body[_USER[target.dialect]] = body.pop("user")

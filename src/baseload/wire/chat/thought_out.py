@@ -16,6 +16,9 @@ from baseload.wire.chat.parts_out import Members
 _EFFORTS = {"deepseek": ("high", "max")}  # vendors.md 3.2; all other words are taken as they are
 _OFF_BY_TOGGLE = ("deepseek", "volcengine", "moonshot", "zhipu", "tencent")  # they have no effort "none"
 
+_BY_TEMPLATE = ("vllm", "sglang", "llamacpp")  # engines tell the model's chat template (vendors.md 3.17)
+_BY_FLAG = ("qianfan",)  # vendors.md 3.4
+
 
 def thought_members(request: Request, target: Target, loss: Loss) -> Members:
     thought = request.thought
@@ -60,6 +63,10 @@ def _toggle(thought: Thought, param: str, target: Target, loss: Loss) -> Members
     elif thought.mode == "adaptive" or (thought.budget or 0) < 0:
         return {}
     on = thought.mode != "off" and thought.budget != 0
+    if target.dialect in _BY_TEMPLATE:
+        return {"chat_template_kwargs": {"enable_thinking": on}}
+    if target.dialect in _BY_FLAG:
+        return {"enable_thinking": on}
     return {"thinking": {"type": "enabled" if on else "disabled"}}
 
 

@@ -7,12 +7,12 @@ provider's memory.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
+from baseload.wire.canon import ids
 from baseload.wire.canon.carry import Loss, Target, Written
 from baseload.wire.canon.effort import effort_of
 from baseload.wire.canon.names import name_of
@@ -20,9 +20,6 @@ from baseload.wire.canon.request import Format, Request, Text, Thought, Tool
 from baseload.wire.raw import ABSENT, FAILED
 from baseload.wire.responses.items_out import ItemWriter
 from baseload.wire.responses.request_in import ENCRYPTED, LOGPROBS
-
-_ID_MAX = 64
-"""Characters of safety_identifier and prompt_cache_key."""
 
 _TIERS = {  # what another protocol calls a service tier
     "messages": {"auto": "auto", "standard_only": "default"},
@@ -91,9 +88,9 @@ def write(request: Request, target: Target) -> Written:
         if getattr(request, name) is not None:
             body[name] = getattr(request, name)
     if request.user:
-        body["safety_identifier"] = _short(request.user)
+        body["safety_identifier"] = ids.short(request.user)
     if request.cache_key:
-        body["prompt_cache_key"] = _short(request.cache_key)
+        body["prompt_cache_key"] = ids.short(request.cache_key)
     if request.metadata != ABSENT:
         if request.protocol in _SAME_WORDS:
             body["metadata"] = request.metadata
@@ -126,11 +123,6 @@ def write(request: Request, target: Target) -> Written:
 
 def _is_plain(parts: list[Any]) -> bool:
     return len(parts) == 1 and isinstance(parts[0], Text) and not parts[0].cache
-
-
-def _short(id_: str) -> str:
-    """An id of at most 64 characters: a longer one (coding agents send 150) is told apart by its hash as well."""
-    return id_ if len(id_) <= _ID_MAX else hashlib.sha256(id_.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _lose_unknown(request: Request, loss: Loss, word: Any) -> None:
