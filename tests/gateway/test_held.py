@@ -19,7 +19,7 @@ STREAMS = 40
 def test_a_silent_stream_does_not_hold_its_request(path: str, tmp_path: Path) -> None:
     home = Home(tmp_path)
     body = chat(text="words=30 " + "x" * SIZE, stream=True, max_tokens=100)
-    with start(words=30, interval_s=30.0) as upstream:  # a first word, then silence
+    with start(words=30, stall="body", stall_at=1500) as upstream:  # first words, then silence
         home.offer(upstream.base_url)
         with gateway(home) as running:
             open_: list[socket.socket] = []

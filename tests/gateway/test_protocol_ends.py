@@ -92,6 +92,24 @@ def test_wherever_the_providers_stream_is_cut(client: str, door: str, grid: Ever
 
 
 @pytest.mark.parametrize(("client", "door"), PAIRS)
+def test_however_the_providers_stream_is_framed(client: str, door: str, grid: Everything) -> None:
+    """All frames in one piece, in pieces of a byte, with other line ends, without the last event: the same text."""
+    speaks = CLIENTS[client]
+    faults = [Fault(sized=True), Fault(piece_bytes=1), Fault(piece_bytes=61), Fault(until_close=True)]
+    faults += [] if door == "converse" else [Fault(crlf=True)]
+    if door in ("chat", "messages", "converse"):  # elsewhere the last event holds the finish reason
+        faults.append(Fault(no_done=True))
+    for fault in faults:
+        grid.vendors[door].script(fault)
+        reply = grid.send(speaks.ask(door, ASK))
+        read = speaks.read(reply.body)
+        assert (reply.status, read.text, read.ended, read.error) == (200, WHOLE, True, None), (fault, reply.body)
+        reading = grid.reading(reply)
+        assert reading.outcome == "ok"
+        assert reading.output_provenance == "reported" or fault.no_done
+
+
+@pytest.mark.parametrize(("client", "door"), PAIRS)
 def test_an_error_of_the_provider_inside_its_stream(client: str, door: str, grid: Everything) -> None:
     speaks = CLIENTS[client]
     grid.vendors[door].script(Fault(error_after=0), Fault(error_after=3))

@@ -30,9 +30,9 @@ class BadHead(Exception):
 class Head:
     """`length`: body bytes, 0 = none, CHUNKED. `key`: the caller's credential, b"" = none.
 
-    `low`: the head in lower case, for headers that are rarely asked for. `route`: what `gateway.core` found it to mean.
-    `before` and `after`: the head around the digits of its length, b"" where it has none. `judged` belongs to whoever
-    judges heads; it stays with a head that is used again.
+    `route`: what `gateway.core` found it to mean. `before` and `after`: the head around the digits of its length; all
+    of it is in `before` where it has none. `judged` belongs to whoever judges heads; it stays with a head that is used
+    again. A head stays for as long as its connection, so its bytes are kept once.
     """
 
     __slots__ = (
@@ -45,11 +45,9 @@ class Head:
         "keep_alive",
         "key",
         "length",
-        "low",
         "method",
         "path",
         "query",
-        "raw",
         "route",
     )
 
@@ -62,12 +60,20 @@ class Head:
     after: bytes
     judged: object
     route: Route | None
-    raw: bytes
-    low: bytes
     length: int
     expect: bool
     keep_alive: bool
     http10: bool
+
+    @property
+    def raw(self) -> bytes:
+        """The head as it came, for headers that are rarely asked for."""
+        return b"%b%d%b" % (self.before, self.length, self.after) if self.after else self.before
+
+    @property
+    def low(self) -> bytes:
+        """The same in lower case."""
+        return self.raw.lower()
 
 
 class _Sink:
@@ -119,11 +125,9 @@ def read_head(head: bytes) -> Head:
         url = b"/" + rest.partition(b"/")[2]
     found.path, _, found.query = url.partition(b"?")
     found.http10 = version == "1.0"
-    found.before = found.after = b""
+    found.before, found.after = head, b""
     found.judged = None
     found.route = route_of(found.path, found.query) if found.method == b"POST" else None
-    found.raw = head
-    found.low = low
     found.keep_alive = sink.keep_alive
     at = low.find(b"\r\ncontent-length:")
     if at >= 0:
@@ -168,7 +172,7 @@ def same_but_length(head: bytes, known: Head) -> int:
     known head holds for any other digits, so it need not be asked again.
     """
     before, after = known.before, known.after
-    if not before or not head.startswith(before) or not head.endswith(after):
+    if not after or not head.startswith(before) or not head.endswith(after):
         return -1
     digits = head[len(before) : len(head) - len(after)]
     return int(digits) if digits.isdigit() and len(digits) < DIGITS_MAX else -1

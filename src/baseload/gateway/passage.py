@@ -157,4 +157,5 @@ def upstream_query(query: bytes) -> str:
 
 def lossless(head: Head) -> bool:
     """`x-baseload-lossless: true`: refuse whatever cannot be carried, also what would be dropped."""
-    return b"\r\nx-baseload-lossless: true" in head.low or b"\r\nx-baseload-lossless:true" in head.low
+    low = head.low
+    return b"\r\nx-baseload-lossless: true" in low or b"\r\nx-baseload-lossless:true" in low

@@ -30,8 +30,12 @@ TRAIL_S = 1.0  # how long after [DONE] a provider may take to end its reply and 
 HELD_MAX = 256 * 1024  # a Responses stream opens with instructions and tools, twice
 # A comment breaks google-genai's reader, which takes every line for JSON: a blank line does not.
 _BEATS = {"messages": b'event: ping\ndata: {"type": "ping"}\n\n', "gemini": b"\n"}
-# The line that Anthropic's clients wait for, where a provider is cut off between it and the stop reason.
-_CLOSINGS = {"messages": b'event: message_stop\ndata: {"type":"message_stop"}\n\n'}
+# What clients wait for as the end, where a provider leaves it out or is cut off between it and the finish reason.
+_CLOSINGS = {
+    "messages": b'event: message_stop\ndata: {"type":"message_stop"}\n\n',
+    "chat": b"data: [DONE]\n\n",
+    "completions": b"data: [DONE]\n\n",
+}
 
 
 class Relay(Call):
@@ -40,7 +44,9 @@ class Relay(Call):
     _gathered: Gathered | None = None  # a stream came that nobody asked for
 
     def on_reply_head(self, status: int, head: bytes, low: bytes) -> None:
-        self._body = b""  # a byte of the reply has come: the request will not be sent again
+        # A byte of the reply has come: the request will not be sent again, and a stream may be silent for long.
+        self._body = self.passage.body = b""
+        self.asked.members = None
         self.first_ns = self.gw.clock_ns()
         for name in self.offer.id_headers:
             found = value_of(head, low, name)
