@@ -104,6 +104,9 @@ def test_vertex_counts_with_a_token_of_its_service_account(tmp_path: Path) -> No
             grid = Grid(running, {})
             reply = grid.count("gemini", "vertex")
             assert (reply.status, reply.json()["totalTokens"]) == (200, EXACT), reply.body
+            vendor.expire_tokens()
+            assert [grid.count("gemini", "vertex").status for _ in range(2)] == [503, 200], "a new one is fetched"
+            del vendor.requests[2:]
             assert [request.path.rpartition("/")[2] for request in vendor.requests] == [
                 "token",
                 "up-vertex:countTokens",

@@ -82,6 +82,8 @@ class Counting:
             if status == 200:
                 connection.reply(200, _JSON + date_line(gw.clock_ns()), reply)
                 return
+            if status == 401 and way.token is not None:
+                way.token.forget()  # revoked before its time
             said = {name: value_of(head, low, name.encode()).decode("latin-1") for name in offer.fault_headers}
             refuse(classify(offer.vendor, status, reply, said))
 
