@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 from msgspec import Raw
 
+from baseload.wire.canon.mime import by_ending
 from baseload.wire.canon.request import AnyPart, Media, Opaque, Refused, Text, Thinking
 from baseload.wire.chat.values import (
     BRACKET,
@@ -34,14 +35,6 @@ CONTROL_TTL = "5m"
 
 _DATA_URL = re.compile(r"data:([^,;]*)((?:;[^,;]*)*),", re.IGNORECASE)
 _SOUNDS = {"mp3": "audio/mpeg", "wav": "audio/wav"}
-_SUFFIXES = {
-    "pdf": "application/pdf",
-    "txt": "text/plain",
-    "md": "text/markdown",
-    "csv": "text/csv",
-    "html": "text/html",
-    "json": "application/json",
-}
 
 
 def content_parts(raw: Raw | None, param: str, ttl: str) -> list[AnyPart]:
@@ -132,7 +125,7 @@ def _file(found: dict[str, Raw], param: str) -> AnyPart:
     data = string_or(inner, "file_data", f"{param}.file_data")
     if data:
         media = media_of("document", data, name=name)
-        media.mime = media.mime or _SUFFIXES.get(name.rpartition(".")[2].lower(), "")
+        media.mime = media.mime or by_ending(name)
         return media
     return Media(kind="document", file=string(needed(inner, "file_id", f"{param}.file_id"), param), name=name)
 

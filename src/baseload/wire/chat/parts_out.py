@@ -11,12 +11,12 @@ from typing import Any
 from msgspec import Raw
 
 from baseload.wire.canon.carry import Loss, Target
+from baseload.wire.canon.mime import mime_of
 from baseload.wire.canon.request import AnyPart, Media, Opaque, Refused, Text
 
 Members = dict[str, Any]
 
 _FORMATS = {"audio/mpeg": "mp3", "audio/mp3": "mp3", "audio/wav": "wav", "audio/x-wav": "wav", "audio/wave": "wav"}
-_SIGNS = {"iVBORw0KGgo": "image/png", "/9j/": "image/jpeg", "R0lGOD": "image/gif", "UklGR": "image/webp"}
 _WITHOUT_VIDEO = ("openai", "azure", "azure_deployments")  # their part types end at image, audio and file
 
 
@@ -112,13 +112,3 @@ def _document(part: Media, param: str, request_protocol: str, loss: Loss) -> Mem
 
 def data_url(part: Media) -> str:
     return f"data:{mime_of(part)};base64,{part.data}"
-
-
-def mime_of(part: Media) -> str:
-    """The type of a medium; where nobody said it, by its first bytes."""
-    if part.mime:
-        return part.mime
-    if part.kind == "document":
-        return "application/pdf"
-    found = next((mime for sign, mime in _SIGNS.items() if part.data.startswith(sign)), "")
-    return found or {"image": "image/png", "audio": "audio/wav", "video": "video/mp4"}.get(part.kind, "")

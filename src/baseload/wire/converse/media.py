@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 from baseload.wire.canon.carry import Loss
+from baseload.wire.canon.mime import by_ending, sniffed
 from baseload.wire.canon.request import Media
 
 _IMAGES = {"image/png": "png", "image/jpeg": "jpeg", "image/jpg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
@@ -52,11 +53,6 @@ _AUDIOS = {
     "audio/webm": "webm",
 }
 _FORMATS = {"image": _IMAGES, "document": _DOCUMENTS, "video": _VIDEOS, "audio": _AUDIOS}
-_BEGINNINGS = {
-    "image": {"iVBORw0KGgo": "png", "/9j/": "jpeg", "R0lGOD": "gif", "UklGR": "webp"},
-    "document": {"JVBERi": "pdf"},
-}
-"""Base64 of the bytes that files of a format begin with, for media of which nobody says what they are."""
 
 _ILLEGAL = re.compile(r"[^A-Za-z0-9\s\-()\[\]]+")
 _SPACES = re.compile(r"\s+")
@@ -114,11 +110,9 @@ def _format(part: Media, kind: str, data: str) -> str:
         return _DOCUMENTS.get(mime, "txt")
     if mime in _FORMATS[kind]:
         return _FORMATS[kind][mime]
-    known = _FORMATS[kind].values()
-    ending = (part.url or part.name).rpartition(".")[2].lower()
-    if not mime or mime == "application/octet-stream":
-        for beginning, format_ in _BEGINNINGS.get(kind, {}).items():
-            if data.startswith(beginning):
-                return format_
-        return "jpeg" if ending == "jpg" and kind == "image" else ending if ending in known else ""
-    return ""
+    if mime and mime != "application/octet-stream":
+        return ""
+    address = part.url or part.name
+    ending = address.rpartition(".")[2].lower()
+    by_name = _FORMATS[kind].get(by_ending(address)) or (ending if ending in _FORMATS[kind].values() else "")
+    return _FORMATS[kind].get(sniffed(data)) or by_name

@@ -9,36 +9,13 @@ from __future__ import annotations
 import base64
 import binascii
 
+from baseload.wire.canon.mime import by_ending, sniffed
 from baseload.wire.canon.request import Media
 
 _STANDARD = str.maketrans("-_", "+/", "\r\n")
-_BEGINNINGS = (
-    ("iVBORw0KGgo", "image/png"),
-    ("/9j/", "image/jpeg"),
-    ("R0lGOD", "image/gif"),
-    ("UklGR", "image/webp"),
-    ("JVBERi0", "application/pdf"),
-    ("SUQz", "audio/mpeg"),
-)
-_ENDINGS = {
-    "png": "image/png",
-    "jpg": "image/jpeg",
-    "jpeg": "image/jpeg",
-    "gif": "image/gif",
-    "webp": "image/webp",
-    "heic": "image/heic",
-    "pdf": "application/pdf",
-    "txt": "text/plain",
-    "mp3": "audio/mpeg",
-    "wav": "audio/wav",
-    "mp4": "video/mp4",
-    "mov": "video/quicktime",
-    "webm": "video/webm",
-}
 _KINDS = ("image", "audio", "video")
 _VIDEO_SITES = ("https://www.youtube.com/", "https://youtu.be/", "https://youtube.com/")
 _OWN_FILES = ("gs://", "files/", "https://generativelanguage.googleapis.com/")
-_DEFAULT = {"image": "image/png", "document": "application/pdf", "audio": "audio/wav", "video": "video/mp4"}
 
 
 def standard(data: str) -> str:
@@ -64,23 +41,18 @@ def kind_of(mime: str) -> str:
 def of_data(data: str, mime: str, name: str = "") -> Media:
     """`inlineData` in canonical form."""
     data = standard(data)
-    mime = mime or _sniffed(data)
+    mime = mime or sniffed(data)
     return Media(kind=kind_of(mime), mime=mime, data=data, name=name)
 
 
 def of_uri(uri: str, mime: str, name: str = "") -> Media:
     """`fileData` in canonical form: a file at Google belongs to one account, any other address is a URL."""
     if not mime:
-        mime = "video/mp4" if uri.startswith(_VIDEO_SITES) else _by_ending(uri)
+        mime = "video/mp4" if uri.startswith(_VIDEO_SITES) else by_ending(uri)
     kind = kind_of(mime) if mime else "image"
     if uri.startswith(_OWN_FILES) or "://" not in uri:
         return Media(kind=kind, mime=mime, file=uri, name=name)
     return Media(kind=kind, mime=mime, url=uri, name=name)
-
-
-def mime_for(media: Media) -> str:
-    """The MIME type that Google wants; where nobody said it, from the bytes, the address, or the kind."""
-    return media.mime or _sniffed(media.data) or _by_ending(media.url or media.name) or _DEFAULT.get(media.kind, "")
 
 
 def split_data_url(url: str) -> tuple[str, str] | None:
@@ -89,12 +61,3 @@ def split_data_url(url: str) -> tuple[str, str] | None:
     if not comma or head[:5].lower() != "data:" or not head.endswith(";base64"):
         return None
     return head[5:].partition(";")[0], data
-
-
-def _sniffed(data: str) -> str:
-    return next((mime for begin, mime in _BEGINNINGS if data.startswith(begin)), "")
-
-
-def _by_ending(address: str) -> str:
-    path = address.partition("?")[0].partition("#")[0]
-    return _ENDINGS.get(path.rpartition(".")[2].lower(), "")

@@ -14,6 +14,7 @@ from msgspec import Raw
 
 from baseload.wire.canon import ids
 from baseload.wire.canon.carry import Loss, Target
+from baseload.wire.canon.mime import mime_of
 from baseload.wire.canon.request import (
     AnyPart,
     Media,
@@ -129,18 +130,18 @@ class Writer:
             data = base64.b64encode(part.text.encode("utf-8", "replace")).decode()
             return {"inlineData": {"mimeType": part.mime or "text/plain", "data": data}}
         if part.data:
-            return {"inlineData": {"mimeType": media.mime_for(part), "data": part.data}}
+            return {"inlineData": {"mimeType": mime_of(part), "data": part.data}}
         if part.url:
             inline = media.split_data_url(part.url)
             if inline is not None:
                 return {"inlineData": {"mimeType": part.mime or inline[0], "data": media.standard(inline[1])}}
             if not self._target.image_url:
                 self._loss.lose("media.url", here)
-            return {"fileData": {"mimeType": media.mime_for(part), "fileUri": part.url}}
+            return {"fileData": {"mimeType": mime_of(part), "fileUri": part.url}}
         if part.file:
             if self._protocol != "gemini":
                 self._loss.lose("media.file", here)
-            return {"fileData": {"mimeType": media.mime_for(part), "fileUri": part.file}}
+            return {"fileData": {"mimeType": mime_of(part), "fileUri": part.file}}
         self._loss.lose(f"media.{part.kind}", here)
         return None
 

@@ -17,13 +17,13 @@ from baseload.errors import ProviderFault
 from baseload.wire.canon import ids
 from baseload.wire.canon.carry import View
 from baseload.wire.canon.events import AnyEvent, Cited, Closed, Delta, Opened, Signed
+from baseload.wire.canon.mime import usual
 from baseload.wire.canon.signature import seal
 from baseload.wire.gemini.cite import citation
 from baseload.wire.gemini.parts_out import arguments_object
 
 ARGUMENTS_MAX = 64 * 2**20
 THOUGHT_MAX = 4 * 2**20
-_MIMES = {"image": "image/png", "audio": "audio/wav", "video": "video/mp4", "document": "application/pdf"}
 
 
 class Scribe:
@@ -102,7 +102,7 @@ class Scribe:
         if opened.kind == "media":
             data = block.text()
             self._held -= len(data)
-            mime = opened.name if "/" in opened.name else _MIMES.get(opened.name or "image", "image/png")
+            mime = opened.name if "/" in opened.name else usual(opened.name or "image")
             if data:
                 return self._proven(choice, {"inlineData": {"mimeType": mime, "data": data}})
             if opened.url:

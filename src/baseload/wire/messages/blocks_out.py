@@ -18,6 +18,7 @@ from msgspec import Raw
 
 from baseload.wire.canon import ids
 from baseload.wire.canon.carry import Loss, Target
+from baseload.wire.canon.mime import mime_of
 from baseload.wire.canon.names import name_of
 from baseload.wire.canon.request import (
     AnyPart,
@@ -35,8 +36,6 @@ from baseload.wire.raw import ABSENT, FAILED
 Block = dict[str, Any]
 
 _SYSTEM = frozenset(("system", "developer"))
-_MAGIC = (("iVBOR", "image/png"), ("/9j/", "image/jpeg"), ("R0lGOD", "image/gif"), ("UklGR", "image/webp"))
-"""How the base64 of an image begins; only for those that came without a type."""
 _PDF = "application/pdf"
 _KEPT_1H = frozenset(("1h", "30m", "12h"))
 
@@ -169,7 +168,7 @@ class Conversation:
     def _source(self, part: Media, word: str) -> Block | None:
         if part.data:
             if part.kind == "image":
-                return {"type": "base64", "media_type": part.mime or _sniffed(part.data), "data": part.data}
+                return {"type": "base64", "media_type": mime_of(part), "data": part.data}
             return self._document(part, word)
         if part.url:
             if self._target.image_url:
@@ -243,10 +242,6 @@ _WRITERS: dict[type, Callable[[Conversation, Any], list[Block]]] = {
     ToolResult: Conversation._result,
     Opaque: Conversation._opaque,
 }
-
-
-def _sniffed(data: str) -> str:
-    return next((mime for magic, mime in _MAGIC if data.startswith(magic)), "image/png")
 
 
 def _feature(part: AnyPart) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from baseload.wire.canon import ids
 from baseload.wire.canon.carry import Loss, Target
+from baseload.wire.canon.mime import mime_of
 from baseload.wire.canon.names import part_of, places
 from baseload.wire.canon.request import (
     AnyPart,
@@ -32,8 +33,7 @@ Message = dict[str, Any]
 
 _MARK = {"type": "ephemeral"}
 _TTL = "5m"  # the only lifetime there is
-_MIMES = {"image": "image/jpeg", "audio": "audio/wav", "video": "video/mp4"}
-"""Kinds of media that are taken, and what data of them is called where nobody says its type."""
+_KINDS = ("image", "audio", "video")
 
 
 def write(request: Request, target: Target, loss: Loss) -> list[Message]:
@@ -155,7 +155,7 @@ class _Writer:
             return None
         if part.kind == "document" and part.text:
             return {"text": part.text}
-        if part.kind not in _MIMES or not (part.data or part.url):
+        if part.kind not in _KINDS or not (part.data or part.url):
             self._loss.lose("media." + part.kind, param)
             return None
         if part.url and not self._target.image_url:
@@ -163,7 +163,7 @@ class _Writer:
             return None
         if part.detail not in ("", "auto"):
             self._loss.lose("detail", param)
-        return {part.kind: part.url or f"data:{part.mime or _MIMES[part.kind]};base64,{part.data}"}
+        return {part.kind: part.url or f"data:{mime_of(part)};base64,{part.data}"}
 
     def _mark(self, piece: Message, ttl: str, param: str) -> None:
         if not ttl:

@@ -15,6 +15,7 @@ from typing import Any
 from msgspec import Raw
 
 from baseload.wire.canon.carry import Loss, Target
+from baseload.wire.canon.mime import mime_of
 from baseload.wire.canon.names import name_of
 from baseload.wire.canon.request import (
     AnyPart,
@@ -208,7 +209,7 @@ class ItemWriter:
         if part.url and not self._target.image_url:
             self._loss.lose("media.url", where)
         if kind == "image":
-            url = part.url or f"data:{part.mime or 'image/png'};base64,{part.data}"
+            url = part.url or f"data:{mime_of(part)};base64,{part.data}"
             return {"type": "input_image", "image_url": url, "detail": part.detail or "auto"}
         if kind == "document":
             return _document(part)
@@ -229,7 +230,7 @@ def _is_content(part: Opaque) -> bool:
 def _document(part: Media) -> dict[str, Any]:
     if part.url:
         return {"type": "input_file", "file_url": part.url}
-    mime, data = part.mime or "application/pdf", part.data
+    mime, data = mime_of(part), part.data
     if not data:  # a document given as text
         mime = part.mime or "text/plain"
         data = base64.b64encode(part.text.encode("utf-8", "replace")).decode()

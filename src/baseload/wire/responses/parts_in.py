@@ -12,22 +12,12 @@ import msgspec
 from msgspec import Raw
 
 from baseload.wire.ask import InvalidMember
+from baseload.wire.canon.mime import by_ending, usual
 from baseload.wire.canon.request import AnyPart, Media, Opaque, Refused, Text
 from baseload.wire.raw import ABSENT, FAILED
 
 _STRING, _ARRAY, _NULL = 0x22, 0x5B, 0x6E
 _DATA_URL = re.compile(r"data:([^;,]*)((?:;[^;,]*)*?);base64,", re.IGNORECASE)
-_MIME_BY_END = {
-    "pdf": "application/pdf",
-    "txt": "text/plain",
-    "md": "text/markdown",
-    "csv": "text/csv",
-    "html": "text/html",
-    "json": "application/json",
-    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-}
 _AUDIO_MIME = {"mp3": "audio/mpeg"}
 _BREAK_TTL = "30m"  # of a cache breakpoint that names none: OpenAI's only lifetime for long
 
@@ -121,7 +111,7 @@ def _image(part: _Part, where: str, cache: str) -> Media:
 
 def _file(part: _Part, where: str, cache: str) -> Media:
     name = part.filename or ""
-    guessed = _MIME_BY_END.get(name.rpartition(".")[2].lower(), "application/pdf")
+    guessed = by_ending(name) or usual("document")
     if part.file_data:
         mime, data, rest = split_data_url(part.file_data)
         return Media(kind="document", mime=mime or guessed, data=data or rest, name=name, cache=cache)
