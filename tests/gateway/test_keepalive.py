@@ -111,6 +111,30 @@ def test_a_client_does_not_wait_for_ever_for_a_status(client: str, tmp_path: Pat
     assert (read.text, read.ended, read.error) == ("hi", True, None)
 
 
+@pytest.mark.parametrize("client", CLIENTS)
+def test_an_opening_that_has_no_counterpart_begins_the_reply_too(client: str, tmp_path: Path) -> None:
+    """A role chunk is nothing to a Gemini client; its connection is kept alive all the same."""
+    go = threading.Event()
+
+    def handler(sock: socket.socket, number: int) -> None:
+        odd.read_request(sock)
+        sock.sendall(odd.SSE + odd.chunk(odd.ROLE))
+        go.wait(20)
+        sock.sendall(odd.chunk(odd.frame("hi") + odd.STOP + odd.USAGE + odd.DONE) + odd.END)
+
+    home = Home(tmp_path)
+    with odd.provider(handler) as url:
+        home.offer(url, endpoints=("chat",))
+        args = ("--limit", "commit_s=0.3", "--limit", "beat_s=0.3")
+        with gateway(home, args=args) as running, running.connect(20) as sock:
+            sock.sendall(CLIENTS[client].ask("m"))
+            data = sock.recv(65536)
+            assert data.startswith(b"HTTP/1.1 200 "), data
+            go.set()
+            read = CLIENTS[client].read(read_reply(sock, bytearray(data)).body)
+    assert (read.text, read.ended, read.error) == ("hi", True, None)
+
+
 def test_what_was_held_back_comes_first_and_once(tmp_path: Path) -> None:
     """The opening of a stream, however it arrives, is the opening of the client's stream."""
 

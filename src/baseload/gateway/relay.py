@@ -146,7 +146,7 @@ class Relay(Call):
         if out:
             self._parts.append(out)
             self._parts_size += len(out)
-            self.gw.streams.add(self)  # `beat` looks after it
+        self.gw.streams.add(self)  # `beat` looks after it
         return True
 
     def _has_waited(self) -> bool:
@@ -176,7 +176,7 @@ class Relay(Call):
         if down is None or self.settled or (self.kind.medium and not self.content_type.startswith(SSE)):
             return
         if not self._started:
-            if self._parts and self._has_waited():
+            if self._has_waited():
                 down.chunk(self._start(down, b""))
         elif self.reply_bytes != self._beat_bytes:
             self._beat_bytes, self._beat_at = self.reply_bytes, now
