@@ -1,11 +1,12 @@
 """What a member of the canonical request is called in the protocol that it was read from: refusals and reports use it.
 
-In:     a protocol and a field of `Request`. Out: the client's own word, e.g. `generationConfig.stopSequences`.
+In:     a protocol and a field of `Request`, or the request's turns and parts. Out: the client's own words, e.g.
+        `generationConfig.stopSequences`, `messages.2.content.0`.
 """
 
 from __future__ import annotations
 
-from baseload.wire.canon.request import Request, ToolResult
+from baseload.wire.canon.request import Place, Refused, Request, Thinking, ToolCall, ToolResult, Turn
 
 _CONFIG = "generationConfig."
 
@@ -70,34 +71,52 @@ def name_of(protocol: str, field: str) -> str:
     return _NAMES.get(protocol, {}).get(field, field)
 
 
-_SYSTEM = {"messages": "system", "gemini": "systemInstruction"}
-_PARTS = {"gemini": "parts"}
+def places(request: Request) -> list[Place]:
+    """What the client calls each turn of the request and each part of it, e.g. `messages.2` and `messages.2.content.0`.
 
-
-def places(request: Request) -> list[str]:
-    """What the client calls each turn of the request, e.g. `messages.2`.
-
-    Chat's tool messages that follow each other are one turn here, so they are counted one by one. Anthropic and Gemini
-    have a member of its own for the system's turn. Items of Responses become parts or turns: all of them are `input`.
+    Readers of protocols whose turns are not ours one by one have said it. Chat's tool messages that follow each other
+    are one turn here, so they are counted one by one; Anthropic has a member of its own for the system's turn.
     """
-    protocol = request.protocol
-    word = name_of(protocol, "turns")
-    if protocol == "responses":
-        return [word] * len(request.turns)
-    found: list[str] = []
+    said = request.places
+    if len(said) == len(request.turns) and all(
+        len(place.parts) == len(turn.parts) for place, turn in zip(said, request.turns, strict=True)
+    ):
+        return said
+    word = name_of(request.protocol, "turns")
+    chat = request.protocol == "chat"
+    found: list[Place] = []
     number = 0
     for at, turn in enumerate(request.turns):
-        if at == 0 and turn.role == "system" and protocol in _SYSTEM:
-            found.append(_SYSTEM[protocol])
+        if at == 0 and turn.role == "system" and request.protocol == "messages":
+            found.append(Place("system", [f"system.{part}" for part in range(len(turn.parts))]))
             continue
-        found.append(f"{word}.{number}")
-        results = sum(isinstance(part, ToolResult) for part in turn.parts) if protocol == "chat" else 0
+        found.append((_chat if chat else _listed)(f"{word}.{number}", turn))
+        results = sum(isinstance(part, ToolResult) for part in turn.parts) if chat else 0
+        if results > 1:
+            found[-1].parts[:] = [f"{word}.{number + each}" for each in range(results)] + found[-1].parts[results:]
         number += results or 1
     return found
 
 
-def part_of(protocol: str, place: str, number: int) -> str:
-    """What the client calls a part of the turn at `place`."""
-    if protocol == "responses":
-        return place
-    return f"{place}.{_PARTS.get(protocol, 'content')}.{number}"
+def _listed(at: str, turn: Turn) -> Place:
+    return Place(at, [f"{at}.content.{part}" for part in range(len(turn.parts))])
+
+
+def _chat(at: str, turn: Turn) -> Place:
+    """Thinking, refusals and calls stand beside the content of their message; a result is a message."""
+    content = calls = 0
+    parts: list[str] = []
+    for part in turn.parts:
+        if isinstance(part, ToolResult):
+            parts.append(at)
+        elif isinstance(part, ToolCall):
+            parts.append(f"{at}.tool_calls.{calls}")
+            calls += 1
+        elif isinstance(part, Thinking):
+            parts.append(f"{at}.{'reasoning_details' if part.signature else 'reasoning_content'}")
+        elif isinstance(part, Refused):
+            parts.append(f"{at}.refusal")
+        else:
+            parts.append(f"{at}.content.{content}")
+            content += 1
+    return Place(at, parts)

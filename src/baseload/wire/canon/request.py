@@ -87,6 +87,13 @@ class Turn(msgspec.Struct, gc=False):
     name: str = ""  # a participant's name (chat)
 
 
+class Place(msgspec.Struct, gc=False):
+    """What the client calls a turn, and each of its parts."""
+
+    turn: str
+    parts: list[str]
+
+
 class Tool(msgspec.Struct, gc=False, kw_only=True):
     name: str
     description: str = ""
@@ -148,6 +155,7 @@ class Request(msgspec.Struct, gc=False, kw_only=True):
     tier: str = ""  # asked service tier, in the words of `protocol`
     cache_key: str = ""
     verbosity: str = ""  # "low" | "medium" | "high"
+    places: list[Place] = []  # what the client calls each turn; [] where that can be told from the turns (`names.py`)
     others: dict[str, Raw] = {}  # members without a canonical meaning; the carry table says what becomes of each
 
 

@@ -18,8 +18,8 @@ from msgspec import Raw
 
 from baseload.wire.canon import ids
 from baseload.wire.canon.carry import Loss, Target
-from baseload.wire.canon.names import name_of
-from baseload.wire.canon.request import AnyPart, Media, Refused, Request, Thinking, ToolCall, ToolResult, Turn
+from baseload.wire.canon.names import places
+from baseload.wire.canon.request import AnyPart, Media, Place, Refused, Request, Thinking, ToolCall, ToolResult, Turn
 from baseload.wire.chat.parts_out import Members, content_part, mark
 from baseload.wire.chat.reasoning import SUMMARY, type_of, unpack
 from baseload.wire.raw import ABSENT
@@ -32,35 +32,35 @@ class MessageWriter:
         self._protocol = request.protocol
         self._target = target
         self._loss = loss
-        self._root = name_of(request.protocol, "turns")
+        self._places = places(request)
         self._thinks = request.thought is None or request.thought.mode != "off"
         self._messages: list[Members] = []
 
     def write(self, turns: list[Turn]) -> list[Members]:
-        for at, turn in enumerate(turns):
-            param = f"{self._root}.{at}"
+        for turn, place in zip(turns, self._places, strict=True):
             if turn.role == "assistant":
-                self._assistant(turn, param)
+                self._assistant(turn, place)
             elif turn.role == "user":
-                self._user(turn, param)
+                self._user(turn, place)
             else:
                 role = turn.role if turn.role != "developer" or self._target.developer else "system"
-                self._add(role, turn, turn.parts, param)
+                self._add(role, turn, turn.parts, place.parts, place)
         return self._messages
 
-    def _user(self, turn: Turn, param: str) -> None:
-        results = [(at, part) for at, part in enumerate(turn.parts) if isinstance(part, ToolResult)]
-        if not results:
-            self._add("user", turn, turn.parts, param)
-            return
+    def _user(self, turn: Turn, place: Place) -> None:
         shown: list[Members | Raw] = []
-        for at, result in results:
-            shown += self._result(result, f"{param}.content.{at}")
+        rest: list[AnyPart] = []
+        names: list[str] = []
+        for part, name in zip(turn.parts, place.parts, strict=True):
+            if isinstance(part, ToolResult):
+                shown += self._result(part, name)
+            else:
+                rest.append(part)
+                names.append(name)
         if shown:
             self._messages.append({"role": "user", "content": shown})
-        rest: list[AnyPart] = [part for part in turn.parts if not isinstance(part, ToolResult)]
-        if rest:
-            self._add("user", turn, rest, param)
+        if rest or not turn.parts:
+            self._add("user", turn, rest, names, place)
 
     def _result(self, result: ToolResult, param: str) -> list[Members | Raw]:
         """Adds the `tool` message; gives what has to follow in a user message."""
@@ -90,10 +90,9 @@ class MessageWriter:
         self._messages.append({"role": "tool", "tool_call_id": id_, "content": _flat(texts)})
         return shown
 
-    def _add(self, role: str, turn: Turn, parts: list[AnyPart], param: str) -> None:
+    def _add(self, role: str, turn: Turn, parts: list[AnyPart], names: list[str], place: Place) -> None:
         content: list[Members | Raw] = []
-        for at, part in enumerate(parts):
-            name = f"{param}.content.{at}"
+        for part, name in zip(parts, names, strict=True):
             if isinstance(part, Thinking):
                 self._loss.lose("thinking", name)
                 continue
@@ -104,17 +103,16 @@ class MessageWriter:
             if made is not None:
                 content.append(made)
         message: Members = {"role": role, "content": _flat(content)}
-        self._name(message, turn, param)
+        self._name(message, turn, place.turn)
         self._messages.append(message)
 
-    def _assistant(self, turn: Turn, param: str) -> None:
+    def _assistant(self, turn: Turn, place: Place) -> None:
         said: list[Members | Raw] = []
         refusals: list[str] = []
         calls: list[Members] = []
         thoughts: list[tuple[str, Thinking]] = []
         spoken: Members = {}  # an earlier spoken reply
-        for at, part in enumerate(turn.parts):
-            name = f"{param}.content.{at}"
+        for part, name in zip(turn.parts, place.parts, strict=True):
             if isinstance(part, Thinking):
                 thoughts.append((name, part))
             elif isinstance(part, ToolCall):
@@ -139,7 +137,7 @@ class MessageWriter:
             message["tool_calls"] = calls
         elif message["content"] is None and not refusals and not spoken:
             message["content"] = ""
-        self._name(message, turn, param)
+        self._name(message, turn, place.turn)
         self._messages.append(message)
 
     def _call(self, call: ToolCall, param: str) -> Members:

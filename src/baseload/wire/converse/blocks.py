@@ -17,7 +17,7 @@ from msgspec import Raw
 
 from baseload.wire.canon import ids
 from baseload.wire.canon.carry import Loss, Target
-from baseload.wire.canon.names import name_of, part_of, places
+from baseload.wire.canon.names import places
 from baseload.wire.canon.request import AnyPart, Media, Opaque, Refused, Request, Text, Thinking, ToolCall, ToolResult
 from baseload.wire.converse import media
 from baseload.wire.raw import ABSENT, FAILED
@@ -48,29 +48,26 @@ class Conversation:
 
     def read(self) -> None:
         late = False
-        for turn, where in zip(self._request.turns, places(self._request), strict=True):
+        for turn, place in zip(self._request.turns, places(self._request), strict=True):
             if turn.name:
-                self._loss.lose("name", f"{where}.name")
+                self._loss.lose("name", f"{place.turn}.name")
             if turn.role in ("system", "developer"):
                 before = len(self.system)
-                self._read_system(turn.parts, where)
+                self._read_system(turn.parts, place.parts)
                 if late and len(self.system) > before:
-                    self._moved()
+                    self._loss.lose("other", f"{place.turn}.role")  # it stands elsewhere now
                 continue
             late = True
             role = "assistant" if turn.role == "assistant" else "user"
             if role != self._role:
                 self._end_message()
                 self._role = role
-            for number, part in enumerate(turn.parts):
-                self._take(part, part_of(self._request.protocol, where, number))
+            for part, param in zip(turn.parts, place.parts, strict=True):
+                self._take(part, param)
         self._end_message()
         if not self.messages and self.system:  # a conversation cannot be empty here
             self.messages, self.system = [{"role": "user", "content": self.system}], []
-            self._moved()
-
-    def _moved(self) -> None:
-        self._loss.lose("other", f"{name_of(self._request.protocol, 'turns')}.system_position")
+            self._loss.lose("other", f"{places(self._request)[0].turn}.role")
 
     def _end_message(self) -> None:
         content = self._results + self._rest
@@ -81,16 +78,16 @@ class Conversation:
                 self.messages.append({"role": self._role, "content": content})
         self._results, self._rest = [], []
 
-    def _read_system(self, parts: list[AnyPart], where: str) -> None:
-        for number, part in enumerate(parts):
+    def _read_system(self, parts: list[AnyPart], params: list[str]) -> None:
+        for part, param in zip(parts, params, strict=True):
             if isinstance(part, Text):
                 if part.text.strip():
                     self.system.append({"text": part.text})
-                    self.system += self.cache_point(part.cache, f"{where}.{number}")
+                    self.system += self.cache_point(part.cache, param)
             elif isinstance(part, Media):
-                self._loss.lose("media." + part.kind, f"{where}.{number}")
+                self._loss.lose("media." + part.kind, param)
             else:
-                self._loss.lose("part", f"{where}.{number}")
+                self._loss.lose("part", param)
 
     def _take(self, part: AnyPart, param: str) -> None:
         if isinstance(part, ToolResult):

@@ -46,13 +46,12 @@ class Writer:
         self._loss = loss
         self._strict = needs_signatures(target.model)
 
-    def parts(self, turn: Turn, at: str) -> list[dict[str, Any]]:
-        """The parts of one turn. `at` is its path in the client's words."""
+    def parts(self, turn: Turn, names: list[str]) -> list[dict[str, Any]]:
+        """The parts of one turn. `names` are theirs in the client's words."""
         written: list[dict[str, Any]] = []
         proof = ""  # a signature that waits for the part it belongs to
         own = any(isinstance(part, Thinking) and self._is_good(part) for part in turn.parts)
-        for number, part in enumerate(turn.parts):
-            here = f"{at}.content.{number}"
+        for part, here in zip(turn.parts, names, strict=True):
             self._marks(part, here)
             if isinstance(part, Thinking):
                 if proof:

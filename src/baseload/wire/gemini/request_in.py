@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from baseload.wire.ask import InvalidMember
-from baseload.wire.canon.request import Choice, Format, Request, Text, Thought, Tool, Turn
+from baseload.wire.canon.request import Choice, Format, Place, Request, Text, Thought, Tool, Turn
 from baseload.wire.gemini.names import Members, opened
 from baseload.wire.gemini.parts_in import Calls, add
 from baseload.wire.gemini.schema import from_openapi
@@ -37,8 +37,9 @@ def read(members: Mapping[str, Raw], model: str = "", stream: bool = False) -> R
     """The request in canonical form. What has no place there is in `others`, under its path."""
     body = Members(dict(members))
     others: dict[str, Raw] = {}
-    turns = _system(body) + _turns(body, others)
-    request = Request(protocol="gemini", model=model, turns=turns, stream=stream, others=others)
+    places: list[Place] = []
+    turns = _system(body, places) + _turns(body, others, places)
+    request = Request(protocol="gemini", model=model, turns=turns, places=places, stream=stream, others=others)
     request.tools = _tools(body, others)
     request.choice = _choice(body, others)
     request.metadata = body.get("labels") or ABSENT
@@ -80,11 +81,12 @@ def _rest(members: Members, read: frozenset[str], others: dict[str, Raw]) -> Non
             others[members.param(name) if members.at else name] = members.get(name) or ABSENT
 
 
-def _system(body: Members) -> list[Turn]:
+def _system(body: Members, places: list[Place]) -> list[Turn]:
     content = body.object("systemInstruction")
     if content is None:
         return []
     texts = []
+    place = Place(content.at, [])
     for part in content.objects("parts"):
         if "text" not in part:
             raise InvalidMember(
@@ -94,16 +96,21 @@ def _system(body: Members) -> list[Turn]:
             )
         if text := part.text("text"):
             texts.append(Text(text=text))
-    return [Turn("system", list(texts))] if texts else []
+            place.parts.append(part.at)
+    if not texts:
+        return []
+    places.append(place)
+    return [Turn("system", list(texts))]
 
 
-def _turns(body: Members, others: dict[str, Raw]) -> list[Turn]:
+def _turns(body: Members, others: dict[str, Raw], places: list[Place]) -> list[Turn]:
     raw = body.get("contents")
     if raw is not None and memoryview(raw)[0] == 0x7B:
         contents = [opened(raw, body.param("contents"))]
     else:
         contents = body.objects("contents")
     turns: list[Turn] = []
+    found: list[Place] = []
     calls = Calls()
     for content in contents:
         word = content.text("role")
@@ -120,9 +127,13 @@ def _turns(body: Members, others: dict[str, Raw]) -> list[Turn]:
         joined = role == "assistant" and bool(turns) and turns[-1].role == role
         if not joined:
             turns.append(Turn(role, []))
+            found.append(Place(content.at, []))
         for part in content.objects("parts"):
-            add(turns[-1].parts, part, calls, others, joined=joined)
+            parts, names = turns[-1].parts, found[-1].parts
+            add(parts, part, calls, others, joined=joined)
+            names += [part.at] * (len(parts) - len(names))  # a part may become two, or continue the one before it
             joined = False
+    places += [place for place, turn in zip(found, turns, strict=True) if turn.parts]
     return [turn for turn in turns if turn.parts]
 
 

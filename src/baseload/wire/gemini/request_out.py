@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from baseload.wire.canon.carry import Loss, Target, Written
-from baseload.wire.canon.names import name_of
+from baseload.wire.canon.names import name_of, places
 from baseload.wire.canon.request import Request, Text, Tool, Turn, link
 from baseload.wire.gemini.parts_out import Writer
 from baseload.wire.gemini.schema import for_output
@@ -68,21 +68,24 @@ def write(request: Request, target: Target) -> Written:
 
 def _contents(request: Request, target: Target, loss: Loss) -> tuple[list[Any], list[Any]]:
     """The system's parts, and the contents."""
-    where = name_of(request.protocol, "turns")
     writer = Writer(request.protocol, target, loss)
     system: list[Any] = []
     contents: list[dict[str, Any]] = []
-    for number, turn in enumerate(request.turns):
-        at = f"{where}.{number}"
+    late = False
+    for turn, place in zip(request.turns, places(request), strict=True):
         if turn.name:
-            loss.lose("name", f"{at}.name")
+            loss.lose("name", f"{place.turn}.name")
         if turn.role in ("system", "developer"):
-            system += _system(turn, at, loss)
+            found = _system(turn, place.parts, loss)
+            if late and found:
+                loss.lose("other", f"{place.turn}.role")  # it stands elsewhere now
+            system += found
             continue
+        late = True
         role = "model" if turn.role == "assistant" else "user"
         if not contents or contents[-1]["role"] != role:
             contents.append({"role": role, "parts": []})
-        contents[-1]["parts"] += writer.parts(turn, at)
+        contents[-1]["parts"] += writer.parts(turn, place.parts)
     for content in contents:
         if content["role"] == "user":
             content["parts"].sort(key=lambda part: "functionResponse" not in part)  # stable: their own order stays
@@ -94,13 +97,13 @@ def _contents(request: Request, target: Target, loss: Loss) -> tuple[list[Any], 
     return system, contents
 
 
-def _system(turn: Turn, at: str, loss: Loss) -> list[Any]:
+def _system(turn: Turn, names: list[str], loss: Loss) -> list[Any]:
     parts = []
-    for number, part in enumerate(turn.parts):
+    for part, name in zip(turn.parts, names, strict=True):
         if part.cache:
-            loss.lose("cache", f"{at}.content.{number}.cache_control")
+            loss.lose("cache", f"{name}.cache_control")
         if not isinstance(part, Text):
-            loss.lose("part", f"{at}.content.{number}")
+            loss.lose("part", name)
         elif part.text:
             parts.append({"text": part.text})
     return parts

@@ -19,7 +19,7 @@ from msgspec import Raw
 from baseload.wire.canon import ids
 from baseload.wire.canon.carry import Loss, Target
 from baseload.wire.canon.mime import mime_of
-from baseload.wire.canon.names import name_of
+from baseload.wire.canon.names import places
 from baseload.wire.canon.request import (
     AnyPart,
     Media,
@@ -80,9 +80,9 @@ class Conversation:
         self._request = request
         self._target = target
         self._loss = loss
-        self._word = name_of(request.protocol, "turns")
         self.system: list[Block] = []
         self.messages: list[Block] = []
+        self.marked: dict[int, str] = {}  # id of a block with a cache mark -> the part's name
         self.unproven = False  # the last assistant turn called tools, and its thinking is not there to prove it
         self._write()
 
@@ -96,18 +96,21 @@ class Conversation:
 
     def _write(self) -> None:
         late = False
-        for turn in self._request.turns:
+        found = places(self._request)
+        for turn, place in zip(self._request.turns, found, strict=True):
             if turn.role in _SYSTEM:
-                blocks = self._system(turn.parts)
+                blocks = self._system(turn.parts, place.parts)
                 self.system += blocks
                 if late and blocks:
-                    self._loss.lose("other", f"{self._word}.system_position")
+                    self._loss.lose("other", f"{place.turn}.role")  # it stands elsewhere now
                 continue
             late = True
             if turn.name:
-                self._loss.lose("name", f"{self._word}.name")
+                self._loss.lose("name", f"{place.turn}.name")
             role = "assistant" if turn.role == "assistant" else "user"
-            blocks = [block for part in turn.parts for block in self._part(part)]
+            blocks = [
+                block for part, name in zip(turn.parts, place.parts, strict=True) for block in self._part(part, name)
+            ]
             if blocks and self.messages and self.messages[-1]["role"] == role:
                 self.messages[-1]["content"] += blocks
             elif blocks:
@@ -115,7 +118,7 @@ class Conversation:
         if not self.messages and self.system:  # a conversation cannot be empty here
             self.messages.append({"role": "user", "content": self.system})
             self.system = []
-            self._loss.lose("other", f"{self._word}.system_position")
+            self._loss.lose("other", f"{found[0].turn}.role")
         for message in self.messages:
             self._order(message)
 
@@ -127,19 +130,26 @@ class Conversation:
         kinds = [block["type"] for block in blocks]
         self.unproven = "tool_use" in kinds and kinds[0] not in ("thinking", "redacted_thinking")
 
-    def _system(self, parts: list[AnyPart]) -> list[Block]:
+    def _system(self, parts: list[AnyPart], names: list[str]) -> list[Block]:
         blocks: list[Block] = []
-        for part in parts:
+        for part, name in zip(parts, names, strict=True):
             if isinstance(part, Text | Refused):
-                blocks += self._text(part)
+                blocks += self._part(part, name)
             else:
-                self._loss.lose(_feature(part), f"{self._word}.{_word_of(part)}")
+                self._loss.lose(f"media.{part.kind}" if isinstance(part, Media) else "part", name)
         return blocks
 
-    def _part(self, part: AnyPart) -> list[Block]:
-        return _WRITERS[type(part)](self, part)
+    def _part(self, part: AnyPart, name: str) -> list[Block]:
+        blocks = _WRITERS[type(part)](self, part, name)
+        self._note(blocks, name)
+        return blocks
 
-    def _text(self, part: Text | Refused) -> list[Block]:
+    def _note(self, blocks: list[Block], name: str) -> None:
+        for block in blocks:
+            if "cache_control" in block:
+                self.marked[id(block)] = name
+
+    def _text(self, part: Text | Refused, name: str) -> list[Block]:
         if not part.text.strip():
             return []
         block: Block = {"type": "text", "text": part.text}
@@ -147,17 +157,16 @@ class Conversation:
             if part.citations_of == "messages":
                 block["citations"] = list(part.citations)
             else:
-                self._loss.lose("citations", f"{self._word}.annotations")
+                self._loss.lose("citations", name)
         return [mark(block, part.cache)]
 
-    def _media(self, part: Media) -> list[Block]:
-        word = f"{self._word}.{part.kind}"
+    def _media(self, part: Media, name: str) -> list[Block]:
         if part.kind not in ("image", "document"):
-            self._loss.lose(f"media.{part.kind}", word)
+            self._loss.lose(f"media.{part.kind}", name)
             return []
         if part.detail and part.detail != "auto":
-            self._loss.lose("detail", f"{self._word}.detail")
-        source = self._source(part, word)
+            self._loss.lose("detail", f"{name}.detail")
+        source = self._source(part, name)
         if source is None:
             return []
         block: Block = {"type": part.kind, "source": source}
@@ -165,24 +174,24 @@ class Conversation:
             block["title"] = part.name
         return [mark(block, part.cache)]
 
-    def _source(self, part: Media, word: str) -> Block | None:
+    def _source(self, part: Media, name: str) -> Block | None:
         if part.data:
             if part.kind == "image":
                 return {"type": "base64", "media_type": mime_of(part), "data": part.data}
-            return self._document(part, word)
+            return self._document(part, name)
         if part.url:
             if self._target.image_url:
                 return {"type": "url", "url": part.url}
-            self._loss.lose("media.url", word)
+            self._loss.lose("media.url", name)
         elif part.file:
             if self._request.protocol == "messages":
                 return {"type": "file", "file_id": part.file}
-            self._loss.lose("media.file", word)
+            self._loss.lose("media.file", name)
         elif part.text:
             return {"type": "text", "media_type": "text/plain", "data": part.text}
         return None
 
-    def _document(self, part: Media, word: str) -> Block | None:
+    def _document(self, part: Media, name: str) -> Block | None:
         mime = part.mime.partition(";")[0].strip().lower() or _PDF
         if mime == _PDF:
             return {"type": "base64", "media_type": _PDF, "data": part.data}
@@ -193,18 +202,18 @@ class Conversation:
                 pass
             else:
                 return {"type": "text", "media_type": "text/plain", "data": text}
-        self._loss.lose("media.document", word, f"A document of type {mime[:60]!a} has no place in this protocol.")
+        self._loss.lose("media.document", name, f"A document of type {mime[:60]!a} has no place in this protocol.")
         return None
 
-    def _thinking(self, part: Thinking) -> list[Block]:
+    def _thinking(self, part: Thinking, name: str) -> list[Block]:
         if not self.good(part):
-            self._loss.lose("thinking", f"{self._word}.thinking")
+            self._loss.lose("thinking", name)
             return []
         if part.redacted:
             return [{"type": "redacted_thinking", "data": part.signature}]
         return [{"type": "thinking", "thinking": part.text, "signature": part.signature}]
 
-    def _call(self, part: ToolCall) -> list[Block]:
+    def _call(self, part: ToolCall, name: str) -> list[Block]:
         block: Block = {
             "type": "tool_use",
             "id": ids.safe(part.id),
@@ -213,9 +222,11 @@ class Conversation:
         }
         return [mark(block, part.cache)]
 
-    def _result(self, part: ToolResult) -> list[Block]:
+    def _result(self, part: ToolResult, name: str) -> list[Block]:
         block: Block = {"type": "tool_result", "tool_use_id": ids.safe(part.id)}
-        content = [block for inner in part.content for block in self._part(inner)]
+        content = [
+            block for at, inner in enumerate(part.content) for block in self._part(inner, f"{name}.content.{at}")
+        ]
         if not content and part.value is not ABSENT and not part.content:
             content = [{"type": "text", "text": bytes(part.value).decode()}]
         if len(content) == 1 and content[0].keys() == {"type", "text"}:
@@ -226,14 +237,14 @@ class Conversation:
             block["is_error"] = True
         return [mark(block, part.cache)]
 
-    def _opaque(self, part: Opaque) -> list[Block]:
+    def _opaque(self, part: Opaque, name: str) -> list[Block]:
         if part.protocol == "messages":
             return [{**_members(part.raw), "type": part.what.partition(".")[0]}]
-        self._loss.lose("part", f"{self._word}.{part.what}")
+        self._loss.lose("part", name, f"{name} ({part.what}) is known in the protocol {part.protocol} only.")
         return []
 
 
-_WRITERS: dict[type, Callable[[Conversation, Any], list[Block]]] = {
+_WRITERS: dict[type, Callable[[Conversation, Any, str], list[Block]]] = {
     Text: Conversation._text,
     Refused: Conversation._text,
     Media: Conversation._media,
@@ -242,13 +253,3 @@ _WRITERS: dict[type, Callable[[Conversation, Any], list[Block]]] = {
     ToolResult: Conversation._result,
     Opaque: Conversation._opaque,
 }
-
-
-def _feature(part: AnyPart) -> str:
-    return f"media.{part.kind}" if isinstance(part, Media) else "part"
-
-
-def _word_of(part: AnyPart) -> str:
-    if isinstance(part, Media):
-        return part.kind
-    return part.what if isinstance(part, Opaque) else type(part).__name__.lower()

@@ -80,7 +80,7 @@ def write(request: Request, target: Target) -> Written:
             body["service_tier"] = tier
     if request.stream:
         body["stream"] = True
-    _limit_marks(tools, conversation, request, loss)
+    _limit_marks(tools, conversation, loss)
     return Written(body=_encode(body), dropped=loss.dropped)
 
 
@@ -206,7 +206,7 @@ def _fits_thinking(field: str, value: float) -> bool:
     return value == 1 if field == "temperature" else field == "top_p" and value >= _TOP_P_MIN
 
 
-def _limit_marks(tools: list[Block], conversation: Conversation, request: Request, loss: Loss) -> None:
+def _limit_marks(tools: list[Block], conversation: Conversation, loss: Loss) -> None:
     """Of more cache marks than may be sent the last ones stay: each covers all that stands before it."""
     blocks = [
         *tools,
@@ -216,4 +216,4 @@ def _limit_marks(tools: list[Block], conversation: Conversation, request: Reques
     marked = [block for block in blocks if "cache_control" in block]
     for block in marked[:-MARKS_MAX]:
         del block["cache_control"]
-        loss.lose("cache", f"{name_of(request.protocol, 'turns')}.cache")
+        loss.lose("cache", conversation.marked.get(id(block), "tools"))

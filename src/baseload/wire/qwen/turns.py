@@ -14,7 +14,7 @@ from typing import Any
 from baseload.wire.canon import ids
 from baseload.wire.canon.carry import Loss, Target
 from baseload.wire.canon.mime import mime_of
-from baseload.wire.canon.names import part_of, places
+from baseload.wire.canon.names import places
 from baseload.wire.canon.request import (
     AnyPart,
     Media,
@@ -59,34 +59,32 @@ class _Writer:
 
     def messages(self) -> list[Message]:
         messages: list[Message] = []
-        for turn, where in zip(self._request.turns, places(self._request), strict=True):
+        for turn, place in zip(self._request.turns, places(self._request), strict=True):
             if turn.name:
-                self._loss.lose("name", f"{where}.name")
+                self._loss.lose("name", f"{place.turn}.name")
             if turn.role == "assistant":
-                messages += self._assistant(turn, where)
+                messages += self._assistant(turn, place.parts)
             else:
-                messages += self._other(turn, where)
+                messages += self._other(turn, place.parts)
         return messages
 
-    def _other(self, turn: Turn, where: str) -> list[Message]:
+    def _other(self, turn: Turn, params: list[str]) -> list[Message]:
         """A system turn, or results of tools and what the user says."""
         role = "user" if turn.role == "user" else "system"  # the role `developer` is not known (pitfall 8)
         results: list[Message] = []
         pieces: list[Message] = []
-        for number, part in enumerate(turn.parts):
-            param = part_of(self._request.protocol, where, number)
+        for part, param in zip(turn.parts, params, strict=True):
             if isinstance(part, ToolResult):
                 results.append(self._result(part, param))
             else:
                 pieces += self._pieces(part, param)
         return results + ([{"role": role, "content": self._content(pieces)}] if pieces else [])
 
-    def _assistant(self, turn: Turn, where: str) -> list[Message]:
+    def _assistant(self, turn: Turn, params: list[str]) -> list[Message]:
         pieces: list[Message] = []
         calls: list[Message] = []
         thought: list[str] = []
-        for number, part in enumerate(turn.parts):
-            param = part_of(self._request.protocol, where, number)
+        for part, param in zip(turn.parts, params, strict=True):
             if isinstance(part, ToolCall):
                 calls.append(self._call(part, len(calls), param))
             elif isinstance(part, Thinking):

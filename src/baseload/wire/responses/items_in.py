@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from baseload.wire.ask import InvalidMember
 from baseload.wire.canon.ids import native
-from baseload.wire.canon.request import AnyPart, Media, Opaque, Text, Thinking, ToolCall, ToolResult, Turn
+from baseload.wire.canon.request import AnyPart, Media, Opaque, Place, Text, Thinking, ToolCall, ToolResult, Turn
 from baseload.wire.canon.signature import unseal
 from baseload.wire.raw import ABSENT, FAILED
 from baseload.wire.responses.parts_in import broken, read_content
@@ -55,7 +55,8 @@ _decode_list = msgspec.json.Decoder(list[Raw]).decode
 _decode_texts = msgspec.json.Decoder(list[_Text] | None).decode
 
 
-def read_items(raw: Raw) -> list[Turn]:
+def read_items(raw: Raw, places: list[Place]) -> list[Turn]:
+    """The turns; `places` gets what the client calls each and its parts."""
     try:
         items = _decode_list(raw)
     except FAILED:
@@ -69,6 +70,9 @@ def read_items(raw: Raw) -> list[Turn]:
             turns[-1].parts += parts
         else:
             turns.append(Turn(role, parts))
+            places.append(Place(where, []))
+        single = len(parts) == 1 and not isinstance(parts[0], Text | Media)  # a call, a result: the item itself
+        places[-1].parts += [where] if single else [f"{where}.content[{part}]" for part in range(len(parts))]
         last = gathers
     return turns
 

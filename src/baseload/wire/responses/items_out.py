@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from baseload.wire.canon.carry import Loss, Target
 from baseload.wire.canon.mime import mime_of
-from baseload.wire.canon.names import name_of
+from baseload.wire.canon.names import places
 from baseload.wire.canon.request import (
     AnyPart,
     Media,
@@ -61,7 +61,7 @@ class ItemWriter:
         self._request = request
         self._target = target
         self._loss = loss
-        self._turns = name_of(request.protocol, "turns")
+        self._places = places(request)
         self._custom = {
             part.id
             for turn in request.turns
@@ -72,14 +72,13 @@ class ItemWriter:
     def write(self, turns: list[Turn], first: int) -> list[Any]:
         """The items of `turns`; `first` is the number of the first one in the request."""
         items: list[Any] = []
-        for at, turn in enumerate(turns, first):
-            where = f"{self._turns}.{at}"
+        for turn, place in zip(turns, self._places[first:], strict=True):
             if turn.name:
-                self._loss.lose("name", f"{where}.name")
-            self._turn(turn, where, items)
+                self._loss.lose("name", f"{place.turn}.name")
+            self._turn(turn, place.parts, items)
         return items
 
-    def _turn(self, turn: Turn, where: str, items: list[Any]) -> None:
+    def _turn(self, turn: Turn, names: list[str], items: list[Any]) -> None:
         role = turn.role
         if role == "developer" and not self._target.developer:
             role = "system"
@@ -90,8 +89,7 @@ class ItemWriter:
                 items.append({"type": "message", "role": role, "content": list(content)})
                 content.clear()
 
-        for number, part in enumerate(turn.parts):
-            place = f"{where}.content.{number}"
+        for part, place in zip(turn.parts, names, strict=True):
             item = self._item(part, place)
             if item is not None:
                 flush()

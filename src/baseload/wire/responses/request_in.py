@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from baseload.wire.ask import InvalidMember, count, flag, whole
-from baseload.wire.canon.request import Choice, Format, Request, Text, Thought, Tool, Turn, link
+from baseload.wire.canon.request import Choice, Format, Place, Request, Text, Thought, Tool, Turn, link
 from baseload.wire.raw import ABSENT, FAILED, NULL
 from baseload.wire.responses.items_in import read_items
 from baseload.wire.responses.parts_in import broken
@@ -104,13 +104,15 @@ def _put_instructions(request: Request, raw: Raw) -> None:
     text = _as(str, raw, "instructions")
     if text:
         request.turns.insert(0, Turn("system", [Text(text=text)]))
+        request.places.insert(0, Place("instructions", ["instructions"]))
 
 
 def _input(request: Request, raw: Raw) -> bool:
     if memoryview(raw)[0] == 0x22:
         request.turns.append(Turn("user", [Text(text=_as(str, raw, "input"))]))
+        request.places.append(Place("input", ["input"]))
     else:
-        request.turns += read_items(raw)
+        request.turns += read_items(raw, request.places)
     return True
 
 
