@@ -192,6 +192,22 @@ def test_unpriced_offers_are_published_without_a_price_and_reported(context, own
     assert "llama at gpu" in findings[0]["say"]
 
 
+def test_a_price_of_one_side_is_told_where_calls_generate(context, owner):
+    context.home.config.write_text(
+        '[[providers]]\nname = "gpu"\nfrom = "vllm"\nbase_url = "http://127.0.0.1:9/v1"\n'
+        '[[offers]]\nmodel = "half"\nprovider = "gpu"\nendpoints = ["chat"]\nprice = { rate = { input = "1" } }\n'
+        '[[offers]]\nmodel = "vectors"\nprovider = "gpu"\nprice = { rate = { input = "1" } }\n'
+    )
+    config.apply(context, "file")
+    findings = owner.get("/api/prices/check").json()["findings"]
+    assert [(finding["offer"], finding["code"]) for finding in findings] == [("half@gpu", "unpriced")]
+    assert "no rate for output" in findings[0]["say"]
+    body = {"model": "other", "provider": "gpu", "endpoints": ["chat"], "price": {"rate": {"output": "1"}}}
+    refused = owner.post("/api/offers", json=body)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "price_incomplete")
+    assert "--price-input" in refused.text
+
+
 def test_the_snapshot_holds_no_secret(context, secrets):
     providers.add(context, "socket", vendor="deepseek", name="", base_url="", scope="", models=[], key="sk-very-secret")
     raw = context.home.snapshot.read_bytes()

@@ -167,7 +167,11 @@ def test_an_offer_made_by_command_names_any_door_of_its_vendor(context):
     rate = {"rate": {"images": "40"}}
     made = offers.add(context, "test", model="painter", provider="gpu", endpoints=["images"], price=rate)
     assert (made["endpoints"], made["price"]) == (["images"], {"currency": "USD", "images": "40"})
-    assert offers.add(context, "test", model="talker", provider="gpu", price=rate)["endpoints"] == ["chat"]
+    with pytest.raises(Refusal) as refusal:  # without a door it would be chat, which 40 an image do not price
+        offers.add(context, "test", model="talker", provider="gpu", price=rate)
+    assert (refusal.value.code, "--endpoints" in refusal.value.fix) == ("price_incomplete", True)
+    tokens = {"rate": {"input": "1", "output": "1"}}
+    assert offers.add(context, "test", model="talker", provider="gpu", price=tokens)["endpoints"] == ["chat"]
     for endpoints in (["gemini"], ["nonsense"]):
         with pytest.raises(Refusal) as refusal:
             offers.add(context, "test", model="other", provider="gpu", endpoints=endpoints, price=rate)

@@ -7,7 +7,7 @@ import json
 import pytest
 from tests.vendors import AWS_ID, AWS_SECRET, start
 
-from baseload.control.services import offers, probe, providers
+from baseload.control.services import config, offers, probe, providers
 from baseload.errors import Refusal
 
 PRICE = {"rate": {"input": "1", "output": "1"}}
@@ -126,6 +126,34 @@ def test_pitfall_21_a_200_with_an_error_in_it_is_no_success(context):
         name = add(context, "minimax", sim, "k")
         asked = probe.try_out(context, name, "m")
         assert (asked["ok"], asked["fault"]) == (False, "no_money")
+
+
+def test_what_failed_names_the_next_step(context, monkeypatch):
+    """A stored key is stored again, one that is named is set there; a wrong address is shown as it was asked."""
+    monkeypatch.setenv("OF_A_VENDOR", "wrong")
+    with start("openai", key="k") as sim:
+        name = add(context, "openai", sim, "wrong")
+        assert probe.try_out(context, name)["fix"] == f"Store another one: baseload providers key {name}"
+        context.home.config.write_text(
+            f'[[providers]]\nname = "named"\nfrom = "openai"\nbase_url = "{sim.provider_url}"\n'
+            'credential = "env:OF_A_VENDOR"\n'
+        )
+        config.apply(context, "file")
+        assert probe.try_out(context, "named")["fix"] == "Set a valid key in env:OF_A_VENDOR."
+    with start("vllm", status=404) as sim:
+        name = add(context, "vllm", sim, "")
+        for model, asked in (("", "GET"), ("m", "POST")):
+            result = probe.try_out(context, name, model)
+            assert result["fault"] == "not_found"
+            assert "base_url" in result["fix"]
+            assert f"{asked} {sim.provider_url}/" in result["fix"]
+
+
+def test_a_vendor_without_public_address_says_how_one_looks(context):
+    with pytest.raises(Refusal) as refusal:
+        providers.add(context, "test", vendor="azure", name="", base_url="", scope="", models=[], key="k")
+    assert "https://RESOURCE.openai.azure.com/openai/v1" in refusal.value.fix
+    assert "--base-url" in refusal.value.fix
 
 
 def test_addresses_below_the_base_and_below_the_host():

@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from baseload.gateway.journal.entries import Hold, Progress, Reading
+from baseload.money.price import PriceRow
 from baseload.providers.catalogue import names
-from tests.gateway.harness import Home, chat, exchange, gateway, post, read_reply
+from tests.gateway.harness import Home, chat, exchange, gateway, post, price, read_reply
 from tests.vendors import DIALECTS, Fault, answer, start
 
 TEXT = "count the cached stars"
@@ -263,8 +265,6 @@ def test_a_new_snapshot_is_taken_without_a_restart_and_a_broken_one_is_not(tmp_p
 
 
 def test_the_cheapest_offer_is_used(tmp_path: Path) -> None:
-    from tests.gateway.harness import price
-
     home = Home(tmp_path)
     home.prices = [price(1, output="9"), price(2, output="3"), price(3, input_="5", output="3")]
     with start() as upstream:
@@ -285,3 +285,38 @@ def test_lesson_22_an_unpriced_model_is_refused_before_the_call(tmp_path: Path) 
         assert upstream.requests == []
     assert reply.json()["error"]["code"] == "unpriced_model"
     assert reply.status >= 400
+
+
+def half(id_: int) -> PriceRow:
+    return PriceRow(id=id_, book="cost:test", vendor="test", model="m", currency="USD", rate={"input": "0.01"})
+
+
+def test_a_price_without_output_generates_nothing_however_cheap_it_looks(tmp_path: Path) -> None:
+    """Lesson 22: its output would be billed to nobody. What has no output is served by it."""
+    home = Home(tmp_path)
+    home.prices = [half(1), price(2)]
+    with start() as upstream:
+        home.offer(upstream.base_url, prices=(1,))
+        home.offer(upstream.base_url, "only", prices=(1,))
+        home.offer(upstream.base_url, prices=(2,))
+        with gateway(home) as running:
+            chosen = exchange(running, post("/v1/chat/completions", chat()))
+            refused = exchange(running, post("/v1/chat/completions", chat(model="only")))
+            embedded = exchange(running, post("/v1/embeddings", {"model": "only", "input": "hi"}))
+        assert len(upstream.requests) == 2
+    assert chosen.headers["x-baseload-offer"] == "m@p3"
+    assert (refused.status, refused.json()["error"]["code"]) == (400, "unpriced_model")
+    assert "only@p2 has no rate for output" in refused.json()["error"]["message"]
+    assert embedded.status == 200
+
+
+def test_a_later_price_without_output_is_refused_in_its_time(tmp_path: Path) -> None:
+    """Of two rows one is whole: the offer may generate, but not while the other is in force."""
+    home = Home(tmp_path)
+    home.prices = [price(1, to_ns=1), msgspec.structs.replace(half(2), from_ns=1)]
+    with start() as upstream:
+        home.offer(upstream.base_url, prices=(1, 2))
+        with gateway(home) as running:
+            reply = exchange(running, post("/v1/chat/completions", chat()))
+        assert upstream.requests == []
+    assert (reply.status, reply.json()["error"]["code"]) == (400, "unpriced_model")

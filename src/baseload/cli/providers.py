@@ -98,7 +98,11 @@ def add(
         print_json(**added)
         return
     print_record(added["provider"], as_json=False, name="provider")
-    exits.note(f"{len(added['offers'])} offers added. Try it: baseload providers test {added['provider']['name']}")
+    named = added["provider"]["name"]
+    exits.note(f"{len(added['offers'])} offers added. Try it: baseload providers test {named}")
+    if not added["offers"]:
+        say = f"baseload offers add MODEL {named} --price-input 0.05 --price-output 0.20"
+        exits.note(f"Then offer a model of it, as in: {say}")
     for offer in added["offers"]:
         if not offer["price"]:
             exits.note(

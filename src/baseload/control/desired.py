@@ -144,7 +144,7 @@ def _public_url(vendor: Vendor, scope: str) -> str:
     if not vendor.hosts:
         raise Refusal(
             f"{vendor.title} has no public address: say where yours answers.",
-            'Add: base_url = "http://127.0.0.1:8000/v1"',
+            f'Add: base_url = "{vendor.address}" (by command: --base-url).',
             code="base_url_missing",
             param="base_url",
         )

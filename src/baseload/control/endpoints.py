@@ -34,6 +34,13 @@ def default_endpoints(vendor: Vendor, rows: Sequence[PriceRow] = ()) -> list[str
     return [endpoint for endpoint in ENDPOINTS if endpoint in vendor.paths][:1]
 
 
+def half_priced(endpoints: Iterable[str], rows: Iterable[PriceRow]) -> str:
+    """The side ("input", "output") that a price lacks where one of the doors generates; "" = nothing is missing."""
+    if not {*GENERATION, "completions"}.intersection(endpoints):
+        return ""
+    return next((side for row in rows if (side := row.missing_side())), "")
+
+
 def check_endpoints(vendor: Vendor, endpoints: Iterable[str]) -> None:
     """Raises Refusal for an endpoint that nobody knows, or that the vendor has no path for."""
     for endpoint in endpoints:

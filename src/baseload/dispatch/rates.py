@@ -24,7 +24,9 @@ Pair = tuple[int, int]
 class RowRates:
     """One price row. Not thread-safe (its memory is one entry)."""
 
-    __slots__ = ("_band", "_found", "_minute", "always", "currency", "edges", "from_ns", "id", "row", "to_ns")
+    __slots__ = (
+        "_band", "_found", "_minute", "always", "currency", "edges", "from_ns", "id", "missing_side", "row", "to_ns",
+    )  # fmt: skip
 
     def __init__(self, row: PriceRow) -> None:
         self.row = row
@@ -32,6 +34,7 @@ class RowRates:
         self.currency = row.currency
         self.from_ns = row.from_ns
         self.to_ns = row.to_ns or 1 << 63
+        self.missing_side = row.missing_side()  # of a call that generates: such a call could not be settled
         found = {row.max_input} if row.max_input else set()
         for rule in row.rules:
             found.update(edge for edge in (rule.when.input_over, rule.when.input_upto) if edge is not None)

@@ -22,6 +22,7 @@ from baseload.gateway.vault import Vault
 from baseload.providers.catalogue import vendor
 from baseload.providers.vendor import Vendor
 from baseload.wire import refusals
+from baseload.wire.protocols import DOORS
 
 if TYPE_CHECKING:
     from baseload.gateway.metrics import Series
@@ -48,6 +49,7 @@ class Offer:
         "edges",
         "endpoints",
         "fault_headers",
+        "half_priced",
         "id",
         "id_headers",
         "model",
@@ -76,6 +78,8 @@ class Offer:
         self.model = row.model
         self.provider = provider
         self.prices = prices
+        sides = [price.missing_side for price in prices]
+        self.half_priced = sides[0] if sides and all(sides) else ""  # what all its prices lack for calls that generate
         self.upstream_model = row.upstream_model
         self.doors = doors_of(row.endpoints)  # client's endpoint -> the door it goes through
         self.endpoints = frozenset(self.doors)
@@ -118,7 +122,12 @@ class Offer:
     def why_not(self, endpoint: str) -> str:
         if self.trouble:
             return self.trouble
-        return "" if endpoint in self.endpoints else f"it does not serve {endpoint}"
+        if endpoint not in self.endpoints:
+            return f"it does not serve {endpoint}"
+        # an input price alone would make it the cheapest, and its output would be billed to nobody
+        if self.half_priced and DOORS[self.doors[endpoint]].generates:
+            return f"its price has no rate for {self.half_priced}"
+        return ""
 
     def price_at(self, at_ns: int) -> RowRates | None:
         """The price row in force. Rows are half-open in time and do not overlap."""

@@ -259,9 +259,11 @@ class Gateway:
         able = [offer for offer in offers if endpoint in offer.endpoints]
         if not able:
             return refusals.EndpointNotServed(model, endpoint)
-        unpriced = [offer.name for offer in able if not offer.trouble]
+        unpriced = [offer for offer in able if not offer.trouble]
         if unpriced:
-            return refusals.Unpriced(model, f"offer {', '.join(unpriced[:3])}")
+            half = unpriced[0].half_priced
+            lack = f" has no rate for {half}" if half else ""
+            return refusals.Unpriced(model, f"offer {', '.join(offer.name for offer in unpriced[:3])}{lack}")
         if model in self._told:  # once a catalog: a client that repeats must not fill the log
             return refusals.NoProvider(model)
         self._told.add(model)

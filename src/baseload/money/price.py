@@ -140,6 +140,13 @@ class PriceRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
         """Every model name this row prices."""
         return (self.model, *self.also)
 
+    def missing_side(self) -> str:
+        """The side ("input", "output") of a call that generates which nothing here prices; "" = both have a rate."""
+        priced = {*self.rate, *(meter for rule in self.rules for meter in (*rule.set, *rule.ratio))}
+        if "input" not in priced:
+            return "input"
+        return "" if priced.intersection(OUTPUT_METERS) else "output"
+
     def title(self) -> str:
         """How messages name the row: `qwen-plus (cn) of cost:dashscope`."""
         return f"{self.model} ({self.scope}) of {self.book}"

@@ -107,6 +107,7 @@ class Vendor(
     also: tuple[str, ...] = ()  # other names people look for
     scope: str = "global"  # of the host taken when nothing is said
     hosts: tuple[Host, ...] = ()
+    address: str = "http://127.0.0.1:8000/v1"  # how a base URL of one's own looks, for a vendor without `hosts`
     auth: Auth = Auth()
     headers: tuple[str, ...] = ()  # optional request headers that a client or operator may set
     paths: dict[str, str] = msgspec.field(default_factory=lambda: {"chat": "/chat/completions"})

@@ -14,6 +14,7 @@ from baseload.control.apply import insert_row, store_rows
 from baseload.control.config import PriceConf
 from baseload.control.context import Context
 from baseload.control.desired import endpoints_of
+from baseload.control.endpoints import half_priced
 from baseload.control.rules import MODEL
 from baseload.errors import Refusal
 from baseload.ledger.prices import load_prices
@@ -95,6 +96,14 @@ def insert_offer(
     if not endpoints and there is not None:
         endpoints = list(there.endpoints)
     endpoints = endpoints_of(row.dialect, endpoints, rows)
+    if half := half_priced(endpoints, rows):
+        raise Refusal(
+            f"The price has no rate for {half}, and calls through {', '.join(endpoints)} use it.",
+            f"Give it one (0 where it is free), by command --price-{half}; or name doors that need none: --endpoints.",
+            code="price_incomplete",
+            status=422,
+            param="price",
+        )
     values = {
         "name": name,
         "model": model,

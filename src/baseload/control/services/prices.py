@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from baseload import store
 from baseload.control.context import Context
+from baseload.control.endpoints import half_priced
 from baseload.control.services.offers import list_offers
 from baseload.control.services.times import iso
 from baseload.ledger.prices import load_prices
@@ -66,6 +67,10 @@ def check(context: Context) -> list[dict[str, Any]]:
             fix = f"baseload offers add {words} --price-input 0.05 --price-output 0.20 (your own figures)"
         if not any(row.in_force(now) for row in own):
             say = f"No price is in force for {offer['upstream_model']} at {offer['provider']}: its calls are refused."
+            findings.append({"offer": offer["name"], "code": "unpriced", "say": say, "fix": fix})
+        elif half := half_priced(offer["endpoints"], [row for row in own if row.in_force(now)]):
+            say = f"The price of {offer['name']} has no rate for {half}: calls that generate are refused."
+            fix = f'Add {half} = "..." to its price in baseload.toml ("0" where it is free).'
             findings.append({"offer": offer["name"], "code": "unpriced", "say": say, "fix": fix})
         elif not any(row.in_force(now + SOON_NS) for row in own):
             ends = max(row.to_ns for row in own if row.in_force(now))

@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 30.0
 _SAY = {
-    "bad_key": ("The provider does not accept the credential.", "Set a valid key where it comes from."),
+    "bad_key": ("The provider does not accept the credential.", ""),
     "no_money": ("The account at the provider is empty or overdue.", "Top it up there."),
     "rate_limited": ("The provider says: slow down.", "Try again in a minute."),
     "overloaded": ("The provider has no capacity now.", "Try again in a minute."),
-    "not_found": ("The provider has no such model or path.", "Check base_url and the model's name."),
+    "not_found": ("The provider has no such model or path.", ""),
     "plan_used": ("The prepaid plan is used up.", "Wait until it renews, or top it up."),
     "refused_connection": ("No connection to the provider.", "Check base_url, network, proxy and TLS (ca_file)."),
     "timeout": ("The provider did not answer in time.", "Try again; is the address right?"),
@@ -97,6 +97,8 @@ def try_out(context: Context, name: str, model: str = "") -> dict[str, Any]:
             code="probe_unsupported",
         )
     begun = time.monotonic()
+    stored = row.credential.startswith("sealed:") or not row.credential
+    new_key = f"Store another one: baseload providers key {name}" if stored else f"Set a valid key in {row.credential}."
     try:
         verify: Any = httpx.create_ssl_context(verify=row.extra["ca_file"]) if row.extra.get("ca_file") else True
         with httpx.Client(timeout=TIMEOUT_S, trust_env=False, verify=verify, follow_redirects=False) as http:
@@ -116,16 +118,21 @@ def try_out(context: Context, name: str, model: str = "") -> dict[str, Any]:
     except httpx.TimeoutException:
         return _result(name, "timeout", begun)
     except ProviderFault as fault:  # Google refuses a token
-        return _result(name, fault.fault, begun, detail=mask(fault.say))
+        fix = new_key if fault.fault == "bad_key" else None
+        return _result(name, fault.fault, begun, detail=mask(fault.say), fix=fix)
     except (httpx.TransportError, OSError) as error:
         return _result(name, "refused_connection", begun, detail=mask(str(error)))
     status = reply.status_code
     if status < 300 and not (model and failed(vendor, reply.content)):
         return _result(name, "", begun, status=status, detail=_models(reply) if not model else f"{model} answered.")
+    asked = f"{request.method} {request.url.partition('?')[0]} was asked"
     if status in (404, 405) and not model:
-        return _unlisted(name, begun, status)
+        return _unlisted(name, begun, status, f" Or is base_url wrong? {asked}.")
     fault_found = classify(vendor, status, reply.content, reply.headers)
-    return _result(name, fault_found.kind, begun, status=status, detail=mask(fault_found.message))
+    fixes = {"bad_key": new_key, "not_found": f"Check the model's name and base_url (with its version): {asked}."}
+    return _result(
+        name, fault_found.kind, begun, status=status, detail=mask(fault_found.message), fix=fixes.get(fault_found.kind)
+    )
 
 
 def _endpoint(context: Context, provider: int, vendor: Vendor, model: str) -> str:
@@ -200,14 +207,15 @@ def _models(reply: httpx.Response) -> str:
         return "It answered, but not with a list of models."
 
 
-def _unlisted(name: str, begun: float, status: int = 0) -> dict[str, Any]:
-    result = _result(name, "not_found", begun, status=status)
-    fix = f"Ask a model instead (costs a token): baseload providers test {name} --model MODEL"
-    return {**result, "say": "The provider lists no models here.", "fix": fix}
+def _unlisted(name: str, begun: float, status: int = 0, more: str = "") -> dict[str, Any]:
+    fix = f"Ask a model instead (costs a token): baseload providers test {name} --model MODEL.{more}"
+    return {**_result(name, "not_found", begun, status=status, fix=fix), "say": "The provider lists no models here."}
 
 
-def _result(name: str, fault: str, begun: float, *, status: int = 0, detail: str = "") -> dict[str, Any]:
-    say, fix = (
+def _result(
+    name: str, fault: str, begun: float, *, status: int = 0, detail: str = "", fix: str | None = None
+) -> dict[str, Any]:
+    say, usual = (
         ("It works.", "") if not fault else _SAY.get(fault, (f"The provider failed: {fault}.", "See the detail."))
     )
     return {
@@ -217,6 +225,6 @@ def _result(name: str, fault: str, begun: float, *, status: int = 0, detail: str
         "status": status,
         "say": say,
         "detail": detail,
-        "fix": fix,
+        "fix": usual if fix is None else fix,
         "took_ms": round((time.monotonic() - begun) * 1000),
     }
