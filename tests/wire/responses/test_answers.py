@@ -57,6 +57,15 @@ def items(*parts: AnyPart, **members: Any) -> list[dict[str, Any]]:
     return found["output"]  # type: ignore[no-any-return]
 
 
+@pytest.mark.parametrize(
+    ("tier", "said"), [("standard", "default"), ("priority", "priority"), ("batch", None), ("", None)]
+)
+def test_a_tier_is_said_in_the_client_s_words(tier, said):
+    made = reply(Text(text="a"))
+    made.tier = tier
+    assert json.loads(reply_out.write(made, VIEW))["service_tier"] == said
+
+
 def test_the_order_of_a_plain_answer():
     kinds = [event["type"].removeprefix("response.") for event in events_of(stream(Text(text="Hi")))]
     assert kinds == [

@@ -23,6 +23,14 @@ STATUSES: dict[str, tuple[str, str]] = {
     "error": ("failed", ""),
 }
 
+TIERS: dict[str, str] = {
+    **{word: word for word in ("auto", "default", "flex", "scale", "priority", "fast")},
+    # Anthropic's and Vertex's names of the usual one; what OpenAI has no word for is null
+    "standard": "default",
+    "on_demand": "default",
+}
+"""A provider's tier -> `service_tier`."""
+
 
 class _Citation(msgspec.Struct, gc=False):
     type: str = ""

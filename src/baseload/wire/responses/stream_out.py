@@ -176,7 +176,7 @@ class StreamOut:
         response["status"] = status
         response["error"] = error
         response["output"] = self._output
-        response["service_tier"] = self._tier or None
+        response["service_tier"] = answer.TIERS.get(self._tier)
         if incomplete:
             response["incomplete_details"] = {"reason": incomplete}
         if self._meters is not None:
