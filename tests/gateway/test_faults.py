@@ -253,3 +253,17 @@ def test_an_error_frame_is_replaced_wherever_the_network_cuts(tmp_path: Path) ->
                     assert last["error"]["type"] == "server_error"
                     assert sum(b'"content"' in frame for frame in frames) >= 3
                     assert reply.complete
+
+
+def test_what_only_the_operator_can_mend_is_in_the_log_once(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with start(failure="bad_key") as upstream:
+        home.offer(upstream.base_url)
+        with gateway(home) as running:
+            for _ in range(3):
+                reply = exchange(running, post("/v1/chat/completions", chat()))
+                assert reply.json()["error"]["code"] == "no_provider_available"
+    told = [line for line in (tmp_path / "gateway.log").read_text().splitlines() if "offer m@p1 fails" in line]
+    assert len(told) == 1
+    assert "bad_key (status 401)" in told[0]
+    assert told[0].endswith("see: baseload providers test p1")

@@ -172,6 +172,7 @@ class Call(ABC):
     def _fail(self, fault: Fault, *, unsent: bool = False) -> None:
         """The attempt failed: a reading, and an answer in the client's own protocol."""
         refusal = refusals.Draining() if self._stopping else client_view(fault)
+        self.gw.tell(self.offer, fault)
         started = self._started
         if self.down is None and self.delivered_frames >= 0:
             outcome = "client_left"  # it had left before; what the provider did then is the fault's to say

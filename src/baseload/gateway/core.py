@@ -38,6 +38,8 @@ from baseload.gateway.tick import Tick
 from baseload.gateway.tokens import Tokens
 from baseload.gateway.upstream import Pool
 from baseload.gateway.wheel import Wheel
+from baseload.providers.faults import OURS, Fault
+from baseload.providers.mask import mask
 from baseload.wire import refusals
 from baseload.wire.canon.carry import Uncarried
 from baseload.wire.envelope import error_body, error_headers, status_of
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("baseload.gateway")
 
 PROGRESS_S = 1.0
+_TELL_AGAIN_S = 600.0
+_FOR_OPERATORS = (*OURS, "refused_connection")
 KEEP_S = 30.0  # an idle connection to a token server
 
 _HEX = [f"{number:03x}" for number in range(4096)]
@@ -87,6 +91,7 @@ class Gateway:
         self._ids = _fresh_prefix()
         self._counter = 0
         self._told: set[str] = set()
+        self._told_at: dict[tuple[str, str], float] = {}
         self._progress_at = 0.0
         self._look_again_at = 0.0
         # A key may be used the moment it was made: an unknown one is a reason to look at the snapshot's file at once.
@@ -271,6 +276,19 @@ class Gateway:
             log.warning("no offer for %s: %s: %s", model, line.offer, line.why_not)
         return refusals.NoProvider(model)
 
+    def tell(self, offer: Offer, fault: Fault) -> None:
+        """Logs a failure that only the operator can mend: clients are told none of it. Not at every call."""
+        if fault.kind not in _FOR_OPERATORS:
+            return
+        now, what = self.wheel.now, (offer.name, fault.kind)
+        if now < self._told_at.get(what, 0.0):
+            return
+        self._told_at[what] = now + _TELL_AGAIN_S
+        log.warning(
+            "offer %s fails: %s (status %d): %s; see: baseload providers test %s",
+            offer.name, fault.kind, fault.status, mask(fault.message), offer.provider.name,
+        )  # fmt: skip
+
     def pool_of(self, offer: Offer) -> Pool:
         """By the provider's row itself: one whose address or limits changed gets new connections."""
         pool = offer.pool
@@ -355,6 +373,7 @@ class Gateway:
         """Serves by a new catalog from now on; running calls keep what they began with."""
         self.catalog = catalog
         self._told.clear()
+        self._told_at.clear()
         rows = set(catalog.providers.values())
         for row in [row for row in self._pools if row not in rows]:
             self._pools.pop(row).close()

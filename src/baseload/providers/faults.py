@@ -169,7 +169,7 @@ def _word(pattern: str, word: str) -> bool:
 
 # --- what a client of ours sees
 
-_OURS = ("bad_key", "no_money", "plan_used", "not_found")  # the operator must act; no retry of the client helps
+OURS = ("bad_key", "no_money", "plan_used", "not_found")  # the operator must act; no retry of the client helps
 _RATE_WAIT_S = 1.0
 _LOAD_WAIT_S = 5.0
 
@@ -182,7 +182,7 @@ def client_view(fault: Fault) -> Refusal:
     provider is available, never the provider's text.
     """
     kind = fault.kind
-    if kind in _OURS:
+    if kind in OURS:
         return Refusal(
             "No provider is available for this model.",
             "Use another model, or tell whoever runs this gateway.",
