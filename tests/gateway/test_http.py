@@ -172,6 +172,32 @@ def test_an_unknown_name_close_to_a_known_one_is_suggested(running: Running) -> 
     assert "Did you mean m?" in reply.json()["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/v1/v1/messages", "'/v1/messages'"),
+        ("/chat/completions", "'/v1/chat/completions'"),
+        ("//v1/responses/", "'/v1/responses'"),
+        ("/anthropic/v1/messages/count_tokens", "'/v1/messages/count_tokens'"),
+        ("/openai/deployments/m/completions", "'/v1/completions'"),
+        ("/v1/v1beta/models/m:countTokens", "'/v1beta/models/m:countTokens'"),
+        ("/models", "'/v1/models'"),
+    ],
+)
+def test_a_wrong_base_url_is_told_the_route_that_was_meant(running: Running, path: str, meant: str) -> None:
+    reply = exchange(running, post(path, chat()))
+    assert reply.status == 404
+    said = reply.json()["error"]["message"]
+    assert f"Did you mean {meant}? A base URL ends with /v1 for OpenAI's clients" in said
+
+
+@pytest.mark.parametrize("path", ["/v1/moderations", "/v1beta/models/m:doThings", "/mymessages", "/"])
+def test_a_path_that_is_near_nothing_gets_the_list(running: Running, path: str) -> None:
+    reply = exchange(running, post(path, chat()))
+    assert reply.status in (404, 405)
+    assert "Did you mean" not in reply.json()["error"]["message"]
+
+
 def test_a_large_refused_body_does_not_reset_the_reply(running: Running) -> None:
     big = post("/v1/chat/completions", b"x" * 3_000_000)
     with running.connect() as sock:

@@ -20,7 +20,7 @@ from baseload.gateway.catalog import Key
 from baseload.gateway.control_socket import ask_control
 from baseload.gateway.head import Head, text_of
 from baseload.gateway.http_text import date_line
-from baseload.gateway.routing import PATHS, protocol_of, route_of, unknown_method
+from baseload.gateway.routing import PATHS, meant, protocol_of, route_of, unknown_method
 from baseload.gateway.stored import PREFIX, StoredResponses
 from baseload.wire import listing, refusals
 from baseload.wire.listing import Listed
@@ -67,7 +67,7 @@ class Routes:
             return refusals.RouteNotFound(text_of(path))
         protected = path.startswith((*_MODELS, b"/v1/calls/"))
         if not protected and path not in _OPEN:
-            return refusals.RouteNotFound(text_of(path))
+            return refusals.RouteNotFound(text_of(path), meant(path))
         if head.method not in _READ:
             return refusals.MethodNotAllowed(head.method.decode("latin-1"), text_of(path), "GET")
         if head.length:

@@ -83,6 +83,24 @@ def unknown_method(path: bytes) -> str:
     return match[2].decode() if match is not None and match[2].decode() not in METHODS else ""
 
 
+_TAILS = sorted((*(path[3:] for path in PATHS), b"/models"), key=len, reverse=True)  # without /v1, the longest first
+_GEMINI_TAIL = re.compile(rb"/(?:models|tunedModels)/[^?]{1,300}:[a-zA-Z]{1,40}/*\Z")
+
+
+def meant(path: bytes) -> str:
+    """The route that a path ends with, where only what stands before it is wrong (a base URL); "" where none is.
+
+    /v1/v1/messages, /chat/completions, //v1/responses and /anthropic/v1/messages/ all come of a base URL that has a
+    part too many or too few.
+    """
+    path = re.sub(rb"/{2,}", b"/", path).rstrip(b"/")
+    gemini = _GEMINI_TAIL.search(path)
+    if gemini is not None:
+        route = b"/v1beta" + gemini[0]
+        return route.decode("latin-1") if route_of(route, b"") is not None else ""
+    return next((f"/v1{tail.decode()}" for tail in _TAILS if path.endswith(tail)), "")
+
+
 def protocol_of(path: bytes, low: bytes) -> str:
     """How a caller speaks who is on no route of a model: for errors and for lists of models."""
     if path.startswith((b"/v1beta", b"/v1alpha")) or b"\r\nx-goog-api-key:" in low:

@@ -154,14 +154,17 @@ class RequestTimeout(Refusal):
 class RouteNotFound(Refusal):
     code, status = "route_not_found", 404
 
-    def __init__(self, path: str) -> None:
-        super().__init__(
-            f"There is no route {_short(path)}.",
+    def __init__(self, path: str, meant: str = "") -> None:
+        fix = (
             "Use /v1/chat/completions, /v1/responses, /v1/messages, /v1/messages/count_tokens, "
             "/v1beta/models/{model}:generateContent (or :streamGenerateContent, :countTokens, :embedContent, "
             ":batchEmbedContents), /v1/completions, /v1/embeddings, /v1/rerank, /v1/images/generations, "
-            "/v1/audio/speech, /v1/audio/transcriptions or /v1/models.",
+            "/v1/audio/speech, /v1/audio/transcriptions or /v1/models."
         )
+        if meant:  # most wrong paths come of a wrong base URL
+            where = "A base URL ends with /v1 for OpenAI's clients, and before it for Anthropic's and Google's."
+            fix = f"Did you mean {_short(meant)}? {where}"
+        super().__init__(f"There is no route {_short(path)}.", fix)
 
 
 class MethodNotAllowed(Refusal):
