@@ -15,7 +15,8 @@ class InvalidKey(Refusal):
     def __init__(self, say: str = "") -> None:
         super().__init__(
             say or "The request carries no key that this gateway knows.",
-            "Send a key made with `baseload keys create` as Authorization: Bearer KEY (or x-api-key: KEY).",
+            "Send a key made with `baseload keys create` as Authorization: Bearer KEY "
+            "(or x-api-key: KEY, x-goog-api-key: KEY).",
         )
 
 

@@ -145,7 +145,11 @@ class Loss:
             feature = MEMBERS.get(param, feature)
         if POLICY[feature] == REFUSE or self._target.lossless:
             say = why or f"{param} cannot be carried to the protocol {self._target.protocol} of the chosen provider."
-            fix = f"Leave out {param}, or ask for a model that is served in this protocol itself."
+            change = f"Leave out {param}"
+            if feature == "media.url":
+                say = f"{param} is a URL; the chosen provider takes data only, and the gateway fetches nothing."
+                change = "Send the content itself, as base64 data"
+            fix = f"{change}, or ask for a model that is served in this protocol itself."
             raise Uncarried(say, fix, param=param)
         self._dropped[param] = None
 

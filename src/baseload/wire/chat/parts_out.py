@@ -87,7 +87,7 @@ def _linked(member: str, part: Media, param: str, target: Target, loss: Loss) ->
         url = part.data if target.image_bare and part.kind == "image" else data_url(part)
     elif part.url:
         if not target.image_url:
-            loss.lose("media.url", param, f"{param}: the chosen provider takes images as data only.")
+            loss.lose("media.url", param)
             return None
         url = part.url
     else:

@@ -85,8 +85,7 @@ def block(part: Media, param: str, names: Names, loss: Loss) -> dict[str, Any] |
     if part.url.startswith("s3://"):
         source = {"s3Location": {"uri": part.url}}
     elif part.url:
-        why = f"{param} holds a URL; the protocol of the chosen provider takes data, and the gateway fetches nothing."
-        loss.lose("media.url", param, why)
+        loss.lose("media.url", param)
         return None
     else:
         if not data and kind == "document":
