@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from baseload.wire.canon.signature import seal
 from tests.gateway import odd
 from tests.gateway.harness import Home, chat, exchange, gateway, post, price, read_reply
 from tests.gateway.test_protocol_ends import together
@@ -375,3 +376,18 @@ def test_the_next_offer_in_merit_order_takes_what_the_cheapest_cannot_carry(tmp_
             assert (refused.status, refused.json()["error"]["param"]) == (400, "seed")
             assert b"seed" not in openai.requests[0].body
             assert openai.requests[-1].json["seed"] == 1
+
+
+def test_sealed_thinking_that_a_forwarded_body_goes_without_is_named(tmp_path: Path) -> None:
+    sealed = {"type": "thinking", "thinking": "hm", "signature": seal("gemini/g", "sig")}
+    said = {"role": "assistant", "content": [sealed, {"type": "text", "text": "yes"}]}
+    turns = [{"role": "user", "content": "hi"}, said, {"role": "user", "content": "go on"}]
+    body = {"model": "m", "max_tokens": 50, "messages": turns}
+    home = Home(tmp_path)
+    with start("anthropic") as anthropic:
+        offer(home, anthropic, "messages", model="m")
+        with gateway(home) as running:
+            reply = exchange(running, post("/v1/messages", body))
+            assert (reply.status, reply.headers["x-baseload-dropped"]) == (200, "messages.1.content.0")
+            refused = exchange(running, post("/v1/messages", body, extra="x-baseload-lossless: true\r\n"))
+            assert (refused.status, refused.json()["error"]["type"]) == (400, "invalid_request_error")

@@ -21,7 +21,7 @@ from baseload.gateway.asked import Asked
 from baseload.gateway.routing import GENERATION
 from baseload.gateway.shapers import Arrayed, Embedded, Numbered, Shaper, Stored
 from baseload.wire import gemini, media, messages, responses
-from baseload.wire.canon.carry import Target, View
+from baseload.wire.canon.carry import Loss, Target, View
 from baseload.wire.chat import patch_request
 from baseload.wire.gemini import embed
 from baseload.wire.translation import Translation
@@ -51,35 +51,41 @@ def passage_of(asked: Asked, offer: Offer, call_id: str, at_ns: int, thoughts: T
     """The way to `offer`. Raises Uncarried where its protocol cannot carry what is asked."""
     endpoint = asked.route.endpoint
     door = offer.doors[endpoint]
-    if door == endpoint == "chat":  # most calls
-        return Passage(door, offer.ways[door], patch_request(door, asked.members, asked.ask, offer.upstream_model))
     if door == endpoint:
-        return _forward(asked, offer, door, secret)
+        lost: list[str] = []
+        if door == "chat":  # most calls
+            body = patch_request(door, asked.members, asked.ask, offer.upstream_model, lost)
+            passage = Passage(door, offer.ways[door], body)
+        else:
+            passage = _forward(asked, offer, door, secret, lost)
+        if lost:
+            passage.dropped = _named(lost, _target(asked, offer, door))
+        return passage
     if endpoint in GENERATION:
         return _translate(asked, offer, door, call_id, at_ns, thoughts)
     return _embed(asked, offer, door)
 
 
-def _forward(asked: Asked, offer: Offer, door: str, secret: bytes) -> Passage:
+def _forward(asked: Asked, offer: Offer, door: str, secret: bytes, lost: list[str]) -> Passage:
     ask, members, model, way = asked.ask, asked.members, offer.upstream_model, offer.ways[door]
     if door in ("completions", "embeddings"):
         return Passage(door, way, patch_request(door, members, ask, model))
     origin = way.target.origin
     if door == "messages":
-        passage = Passage(door, way, messages.patch(members, ask, model, origin))
+        passage = Passage(door, way, messages.patch(members, ask, model, origin, lost))
         passage.headers = anthropic_headers(asked.head)
         passage.query = upstream_query(asked.head.query)
         passage.plain = not (passage.headers or passage.query)
         return passage
     if door == "responses":
         previous = asked.pinned.native if asked.pinned is not None else None
-        passage = Passage(door, way, responses.patch(members, ask, model, origin, previous))
+        passage = Passage(door, way, responses.patch(members, ask, model, origin, previous, lost))
         keeps = offer.vendor.keeps_state
         if keeps or ask.stream:
             passage.shaper = Stored(offer.provider.id, asked.key.account.id, secret) if keeps else Numbered()
         return passage
     if door == "gemini":
-        passage = Passage(door, way, gemini.patch(members, ask, model, origin))
+        passage = Passage(door, way, gemini.patch(members, ask, model, origin, lost))
         if asked.route.array:
             passage.shaper = Arrayed()
         return passage
@@ -128,6 +134,14 @@ def _embed(asked: Asked, offer: Offer, door: str) -> Passage:
     passage.shaper = shaper
     passage.dropped = written.dropped
     return passage
+
+
+def _named(lost: list[str], target: Target) -> tuple[str, ...]:
+    """Thinking of another maker that was left out of a forwarded body. Raises Uncarried where nothing may be lost."""
+    loss = Loss(target)
+    for name in lost:
+        loss.lose("thinking", name)
+    return loss.dropped
 
 
 def _target(asked: Asked, offer: Offer, way: str) -> Target:

@@ -1,7 +1,8 @@
 """The endpoints `chat`, `completions` and `embeddings`: what a request asks, and the bytes that go upstream.
 
 In:     the members of a request body. Out: `Ask` (what routing and holding need), the patched body, or a refusal that
-        names the member at fault. Messages are not looked into: the provider checks them, we forward them.
+        names the member at fault. Messages are not looked into, but for thinking that this gateway sealed: the provider
+        checks them, we forward them.
 Replies are read in `facts.py` (whole) and `meter.py` (streams); their names are exported here too.
 """
 
@@ -14,6 +15,8 @@ from msgspec import Raw
 
 from baseload.wire.ask import TRUE, Ask, InvalidMember, count, flag, whole
 from baseload.wire.body import close_body, open_object
+from baseload.wire.canon.signature import MARK
+from baseload.wire.chat.seals import without_seals
 from baseload.wire.raw import NULL
 
 ENDPOINTS = {"chat": "messages", "completions": "prompt", "embeddings": "input"}
@@ -98,8 +101,13 @@ def read_request(endpoint: str, members: Mapping[str, Raw]) -> Ask:
     return Ask(model, stream, wants_usage, limit, n, thinking, cache_ttl)
 
 
-def patch_request(endpoint: str, members: Mapping[str, Raw], ask: Ask, upstream_model: str) -> bytes:
-    """The body for one offer: its model name, and usage asked for in a stream. `members` are not changed."""
+def patch_request(
+    endpoint: str, members: Mapping[str, Raw], ask: Ask, upstream_model: str, lost: list[str] | None = None
+) -> bytes:
+    """The body for one offer: its model name, and usage asked for in a stream. `members` are not changed.
+
+    Sealed thinking is left out; `lost` gets its names.
+    """
     patched = dict(members)
     patched["model"] = Raw(_encode(upstream_model))
     if ask.stream and endpoint != "embeddings":
@@ -116,6 +124,9 @@ def patch_request(endpoint: str, members: Mapping[str, Raw], ask: Ask, upstream_
         text = bytes(raw)
         if text.count(b'"ttl"') != 1 or b"\\" in text:  # perhaps said twice: what we read is what goes out
             patched["prompt_cache_options"] = Raw(_encode(open_object(raw, "prompt_cache_options", _CACHE_OPTIONS)))
+    messages = members.get("messages")
+    if messages is not None and MARK in bytes(messages):
+        patched["messages"] = without_seals(messages, [] if lost is None else lost)
     return close_body(patched)
 
 

@@ -68,11 +68,13 @@ def read_ask(members: Mapping[str, Raw], model: str, stream: bool) -> Ask:
     return Ask(model, stream, max_output=limit, n=n, thinking=thinking)
 
 
-def patch(members: Mapping[str, Raw], ask: Ask, upstream_model: str, origin: str) -> bytes:
+def patch(
+    members: Mapping[str, Raw], ask: Ask, upstream_model: str, origin: str, lost: list[str] | None = None
+) -> bytes:
     """The body for one offer. `members` are not changed; what is not named here leaves byte for byte.
 
     `model` (in the URL, rarely in the body too) is replaced where the body has it. Signatures that were sealed for
-    `origin` are unsealed; another maker's are taken out of their part.
+    `origin` are unsealed; another maker's are taken out of their part, and `lost` gets their names.
     """
     patched = dict(members)
     if "model" in patched:
@@ -83,7 +85,7 @@ def patch(members: Mapping[str, Raw], ask: Ask, upstream_model: str, origin: str
             patched[name] = Raw(close_body(open_object(raw, name, (*_CONFIG, *_CONFIG_THOUGHT))))
     contents = patched.get("contents")
     if contents is not None and signature.MARK in bytes(contents):
-        patched["contents"] = unsealed(contents, origin, strict=needs_signatures(upstream_model))
+        patched["contents"] = unsealed(contents, origin, lost, strict=needs_signatures(upstream_model))
     return close_body(patched)
 
 
@@ -104,28 +106,28 @@ def needs_signatures(model: str) -> bool:
     return found is not None and int(found[1][:4]) >= 3
 
 
-def unsealed(contents: Raw, origin: str, *, strict: bool) -> Raw:
+def unsealed(contents: Raw, origin: str, lost: list[str] | None = None, *, strict: bool) -> Raw:
     """`contents` with sealed signatures given back to their maker; parts without one keep their bytes."""
     try:
-        return _walk(contents, "contents", origin, strict)
+        return _walk(contents, "contents", origin, strict, "contents", [] if lost is None else lost)
     except FAILED:
         raise InvalidMember(
             "contents cannot be read.", "Send an array of contents with parts.", code="invalid_type", param="contents"
         ) from None
 
 
-def _walk(raw: Raw, what: str, origin: str, strict: bool) -> Raw:
+def _walk(raw: Raw, what: str, origin: str, strict: bool, at: str, lost: list[str]) -> Raw:
     """`what` is where we are: "contents", then "parts". What is no array of objects is left to the provider."""
     if signature.MARK not in bytes(raw):
         return raw
     if memoryview(raw)[0] == 0x5B:
-        return Raw(_encode([_walk(item, what, origin, strict) for item in _list(raw)]))
+        return Raw(_encode([_walk(item, what, origin, strict, f"{at}.{n}", lost) for n, item in enumerate(_list(raw))]))
     if memoryview(raw)[0] != 0x7B:
         return raw
     members = _members(raw)
     if what == "contents":
         if "parts" in members:
-            members["parts"] = _walk(members["parts"], "parts", origin, strict)
+            members["parts"] = _walk(members["parts"], "parts", origin, strict, f"{at}.parts", lost)
         return Raw(_encode(members))
     for name in _SIGNATURE:
         text = members.get(name)
@@ -136,7 +138,9 @@ def _walk(raw: Raw, what: str, origin: str, strict: bool) -> Raw:
             continue
         if sealed.origin == origin and not sealed.redacted:
             members[name] = Raw(_encode(sealed.signature))
-        elif strict and ("functionCall" in members or "function_call" in members):
+            continue
+        lost.append(f"{at}.{name}")
+        if strict and ("functionCall" in members or "function_call" in members):
             members[name] = SKIP
         else:
             del members[name]

@@ -15,7 +15,7 @@ from msgspec import Raw
 from baseload.wire.ask import Ask, InvalidMember, flag, whole
 from baseload.wire.body import close_body, raw_value
 from baseload.wire.canon.signature import MARK
-from baseload.wire.messages.seals import opened_here
+from baseload.wire.messages.seals import opened_here, unproven
 from baseload.wire.raw import ABSENT, FAILED, NULL
 
 GUARDED = ("model", "stream", "max_tokens", "thinking", "service_tier", "speed", "inference_geo")
@@ -69,13 +69,23 @@ def read_ask(members: Mapping[str, Raw], counting: bool = False) -> Ask:
     )
 
 
-def patch(members: Mapping[str, Raw], ask: Ask, upstream_model: str, origin: str = "") -> bytes:
-    """The body for one offer: its model name, and of sealed thinking what is good at `origin`. All else as it came."""
+def patch(
+    members: Mapping[str, Raw], ask: Ask, upstream_model: str, origin: str = "", lost: list[str] | None = None
+) -> bytes:
+    """The body for one offer: its model name, and of sealed thinking what is good at `origin`. All else as it came.
+
+    `lost` gets the names of what is left out: another maker's thinking, and `thinking` itself where the vendor would
+    refuse to think by a budget without it.
+    """
+    lost = [] if lost is None else lost
     patched = dict(members)
     patched["model"] = raw_value(upstream_model)
     messages = members.get("messages")
     if messages is not None and MARK in bytes(messages):
-        patched["messages"] = opened_here(messages, origin)
+        patched["messages"] = opened_here(messages, origin, lost)
+        if lost and _by_budget(members.get("thinking")) and unproven(patched["messages"]):
+            del patched["thinking"]
+            lost.append("thinking")
     return close_body(patched)
 
 
@@ -104,6 +114,13 @@ def _thinking(raw: Raw | None) -> bool | None:
         return _THINKS.get(_type(raw).type)
     except FAILED:
         return None
+
+
+def _by_budget(raw: Raw | None) -> bool:
+    try:
+        return raw is not None and _type(raw).type == "enabled"
+    except FAILED:
+        return False
 
 
 class _Marked(msgspec.Struct, gc=False):

@@ -62,12 +62,18 @@ def read_ask(members: Mapping[str, Raw]) -> Ask:
 
 
 def patch(
-    members: Mapping[str, Raw], ask: Ask, upstream_model: str, origin: str = "", previous: str | None = None
+    members: Mapping[str, Raw],
+    ask: Ask,
+    upstream_model: str,
+    origin: str = "",
+    previous: str | None = None,
+    lost: list[str] | None = None,
 ) -> bytes:
     """The body for one offer. `members` are not changed; every value that is not named here leaves byte for byte.
 
     origin      `Target.origin` of the offer: its own sealed reasoning goes back as it came, any other is left out
     previous    the provider's own id of the stored response that `previous_response_id` means
+    lost        gets the names of the items that are left out
     """
     patched = dict(members)
     patched["model"] = raw_value(upstream_model)
@@ -80,7 +86,7 @@ def patch(
             patched["prompt_cache_options"] = raw_value(open_object(raw, "prompt_cache_options", _CACHE_OPTIONS))
     given = members.get("input")
     if given is not None and memoryview(given)[0] == _ARRAY and MARK in (text := bytes(given)):
-        patched["input"] = Raw(_unsealed(text, origin))
+        patched["input"] = Raw(_unsealed(text, origin, [] if lost is None else lost))
     return close_body(patched)
 
 
@@ -138,7 +144,7 @@ def _thinking(raw: Raw | None) -> bool | None:
     return None if effort is None else effort != "none"
 
 
-def _unsealed(text: bytes, origin: str) -> bytes:
+def _unsealed(text: bytes, origin: str, lost: list[str]) -> bytes:
     """An array of input items without others' sealed reasoning, and with ours as its maker sent it.
 
     Items and the white space between those that stay are not touched. An unsealed item goes without its id: the id it
@@ -150,11 +156,12 @@ def _unsealed(text: bytes, origin: str) -> bytes:
         return text
     out: list[bytes] = []
     kept_end, at, skipped = 0, 1, False
-    for item in items:
+    for number, item in enumerate(items):
         start = text.index(item, at)  # only white space and a comma lie before it
         at = start + len(item)
         new = _item(item, origin) if MARK in item else item
         if new is None:
+            lost.append(f"input[{number}]")
             skipped = True
             continue
         if not out:
