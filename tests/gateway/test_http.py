@@ -167,6 +167,20 @@ def test_each_refusal_is_clear_and_leaves_one_record(
     assert records[0].call in error["message"]
 
 
+def test_the_wrong_kind_of_body_is_told_the_right_one(running: Running) -> None:
+    reply = exchange(running, post("/v1/audio/transcriptions", {"model": "m"}))
+    assert reply.status == 415
+    said = "content-type is 'application/json'; this endpoint takes multipart/form-data."
+    assert said in reply.json()["error"]["message"]
+
+
+def test_a_model_at_another_endpoint_says_where_it_is(running: Running) -> None:
+    reply = exchange(running, post("/v1/images/generations", {"model": "m", "prompt": "a cat"}))
+    said = reply.json()["error"]["message"]
+    assert (reply.status, reply.json()["error"]["code"]) == (400, "endpoint_not_served")
+    assert "does not serve /v1/images/generations. Call it at /v1/chat/completions, /v1/responses, /v1/messages" in said
+
+
 def test_an_unknown_name_close_to_a_known_one_is_suggested(running: Running) -> None:
     reply = exchange(running, post("/v1/chat/completions", chat("mm")))
     assert "Did you mean m?" in reply.json()["error"]["message"]

@@ -130,7 +130,7 @@ class Gateway:
         if route is None:
             return self._routes.decide(connection, head)
         if not head.content_type.lower().startswith(route.content_type):
-            return refusals.WrongContentType(head.content_type.decode("latin-1"))
+            return refusals.WrongContentType(head.content_type.decode("latin-1"), route.content_type.decode())
         return self.recognise(connection, head)
 
     def recognise(self, connection: Downstream, head: Head) -> Refusal | None:
@@ -263,7 +263,7 @@ class Gateway:
     ) -> Refusal:
         able = [offer for offer in offers if endpoint in offer.endpoints]
         if not able:
-            return refusals.EndpointNotServed(model, endpoint)
+            return refusals.EndpointNotServed(model, endpoint, {name for offer in offers for name in offer.endpoints})
         unpriced = [offer for offer in able if not offer.trouble]
         if unpriced:
             half = unpriced[0].half_priced

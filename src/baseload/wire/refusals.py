@@ -6,7 +6,24 @@ they repeat a call by themselves (408, 409, 429 and 5xx, unless `should_retry` s
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from baseload.errors import Refusal
+
+PATHS = {
+    "chat": "/v1/chat/completions",
+    "responses": "/v1/responses",
+    "messages": "/v1/messages",
+    "gemini": "/v1beta/models/{model}:generateContent",
+    "completions": "/v1/completions",
+    "embeddings": "/v1/embeddings",
+    "gemini_embed": "/v1beta/models/{model}:embedContent",
+    "rerank": "/v1/rerank",
+    "images": "/v1/images/generations",
+    "speech": "/v1/audio/speech",
+    "transcriptions": "/v1/audio/transcriptions",
+}
+"""Endpoints by the paths that clients know."""
 
 
 class InvalidKey(Refusal):
@@ -50,12 +67,11 @@ class ModelNotFound(Refusal):
 class EndpointNotServed(Refusal):
     code, status = "endpoint_not_served", 400
 
-    def __init__(self, model: str, endpoint: str) -> None:
-        super().__init__(
-            f"Model {_short(model)} does not serve {endpoint}.",
-            "Use another endpoint, or a model that serves this one.",
-            param="model",
-        )
+    def __init__(self, model: str, endpoint: str, served: Collection[str] = ()) -> None:
+        paths = ", ".join(path for name, path in PATHS.items() if name in served)
+        where = f"Call it at {paths}" if paths else "Use another endpoint"
+        say = f"Model {_short(model)} does not serve {PATHS.get(endpoint, endpoint)}."
+        super().__init__(say, f"{where}, or use a model that serves this one.", param="model")
 
 
 class TooManyChoices(Refusal):
