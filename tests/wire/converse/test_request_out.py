@@ -276,6 +276,13 @@ def test_places_are_named_as_the_client_counts_them():
     assert refused(*turns, picture, protocol="messages") == "messages.3.content.0"
 
 
+@pytest.mark.parametrize("given", [b"{}", b"null", b'{"properties":{}}'])
+def test_a_schema_that_does_not_say_its_type_is_an_objects(given: bytes):
+    """Bedrock refuses a tool whose schema is of no type, or of another."""
+    tool = body(HI, tools=[Tool(name="f", schema=Raw(given))])["toolConfig"]["tools"][0]["toolSpec"]
+    assert tool["inputSchema"]["json"] == {"type": "object", "properties": {}}
+
+
 @pytest.mark.parametrize(
     "part",
     [

@@ -33,6 +33,7 @@ POLICY: dict[str, str] = {
     "logit_bias": REFUSE,
     "part": REFUSE,  # a part of a message that only its own protocol knows
     "prompt": REFUSE,  # Responses' stored prompts
+    "prefill": REFUSE,  # Anthropic's max_tokens 0: elsewhere no limit, or an answer that nobody asked for
     # Wishes about how, which an answer is right without.
     "seed": DROP,
     "presence_penalty": DROP,
@@ -71,6 +72,7 @@ MEMBERS: dict[str, str] = {
     "generationConfig.responseModalities": "modality",
     "generationConfig.responseMimeType": "format.schema",  # text/x.enum: an answer that is no JSON
     "prompt": "prompt",
+    "max_tokens": "prefill",
     "mcp_servers": "tool.builtin",
     "safetySettings": "safety",
     "store": "store",

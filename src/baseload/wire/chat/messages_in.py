@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from msgspec import Raw
 
 from baseload.wire.ask import InvalidMember
+from baseload.wire.canon import ids
 from baseload.wire.canon.request import AnyPart, Media, Refused, Text, Thinking, ToolCall, ToolResult, Turn
 from baseload.wire.chat.parts_in import cache_of, content_parts
 from baseload.wire.chat.pieces import detail
@@ -104,7 +105,7 @@ def _result(found: Mapping[str, Raw], param: str, ttl: str, functions: dict[str,
         id_ = functions.pop(name, "") or f"call_{param.replace('.', '_')}"
     raw = said(found, "is_error")
     is_error = raw is not None and boolean(raw, f"{param}.is_error")
-    return ToolResult(id=id_, content=content, name=name, is_error=is_error, cache=cache)
+    return ToolResult(id=ids.native(id_), content=content, name=name, is_error=is_error, cache=cache)
 
 
 def _assistant(found: Mapping[str, Raw], param: str, at: int, ttl: str, functions: dict[str, str]) -> list[AnyPart]:
@@ -154,7 +155,7 @@ def _calls(found: Mapping[str, Raw], param: str, at: int, functions: dict[str, s
         inner_name = f"{name}.{'custom' if kind == 'custom' else 'function'}"
         inner = object_(needed(members, inner_name.rpartition(".")[2], inner_name), inner_name)
         call = ToolCall(
-            id=id_,
+            id=ids.native(id_),
             name=string(needed(inner, "name", f"{inner_name}.name"), f"{inner_name}.name"),
             arguments=_arguments(inner, "input" if kind == "custom" else "arguments", inner_name),
             kind="custom" if kind == "custom" else "function",

@@ -9,17 +9,16 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import Raw
 
 from baseload.wire.canon.carry import Loss, Target, Written
 from baseload.wire.canon.names import name_of
 from baseload.wire.canon.request import Request, Tool
+from baseload.wire.canon.schema import object_schema
 from baseload.wire.converse import thought
 from baseload.wire.converse.blocks import Block, Conversation
 from baseload.wire.raw import ABSENT
 
 STOPS_MAX = 2500  # botocore, InferenceConfiguration
-_ANY_ARGUMENTS = Raw(b'{"type":"object"}')
 _TIERS = {"priority": "priority", "flex": "flex", "reserved": "reserved"}
 _USUAL_TIERS = frozenset(("", "auto", "default", "standard", "standard_only", "on_demand"))
 _encode = msgspec.json.Encoder().encode
@@ -152,7 +151,7 @@ def _spec(tool: Tool) -> Block:
     spec: Block = {"name": tool.name}
     if tool.description:
         spec["description"] = tool.description
-    spec["inputSchema"] = {"json": _ANY_ARGUMENTS if tool.schema is ABSENT else tool.schema}
+    spec["inputSchema"] = {"json": object_schema(tool.schema)}
     if tool.strict:
         spec["strict"] = True
     return {"toolSpec": spec}

@@ -91,6 +91,9 @@ def _read(members: Mapping[str, Raw]) -> Request:
     choice, parallel = _tool_choice(given.get("tool_choice"))
     user, metadata = _metadata(given.get("metadata"))
     thought, form = _output(given, others)
+    limit = _whole(given, "max_tokens")
+    if limit == 0:  # it fills the cache only (protocols.md, 4.1)
+        others["max_tokens"] = given["max_tokens"]
     stop = _maybe(given, "stop_sequences", _strs)
     return Request(
         protocol="messages",
@@ -102,7 +105,7 @@ def _read(members: Mapping[str, Raw]) -> Request:
         parallel=parallel,
         format=form,
         thought=thought,
-        max_output=_whole(given, "max_tokens"),
+        max_output=limit or None,
         temperature=_maybe(given, "temperature", _float),
         top_p=_maybe(given, "top_p", _float),
         top_k=_whole(given, "top_k"),

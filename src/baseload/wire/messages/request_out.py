@@ -16,15 +16,14 @@ from msgspec import Raw
 from baseload.wire.canon.carry import Loss, Target, Written
 from baseload.wire.canon.names import name_of
 from baseload.wire.canon.request import Request, Tool
+from baseload.wire.canon.schema import object_schema
 from baseload.wire.messages.blocks_out import Block, Conversation, is_claude, mark
 from baseload.wire.messages.thought_out import Plan, plan
-from baseload.wire.raw import ABSENT, FAILED
+from baseload.wire.raw import ABSENT
 
 MARKS_MAX = 4
 """Cache marks a request may carry (protocols.md, 4.1)."""
 
-_SCHEMA = Raw(b'{"type":"object","properties":{}}')
-_TYPE = Raw(b'"object"')
 _TIERS = {
     "messages": {"auto": "auto", "standard_only": "standard_only"},
     "chat": {"auto": "auto", "default": "standard_only"},
@@ -118,7 +117,7 @@ def _function(tool: Tool, param: str, target: Target, loss: Loss) -> Block:
     block: Block = {"name": tool.name}
     if tool.description:
         block["description"] = tool.description
-    block["input_schema"] = _schema(tool.schema)
+    block["input_schema"] = object_schema(tool.schema)
     if tool.strict:
         if "strict" in target.unsupported:
             loss.lose("strict", f"{param}.strict")
@@ -129,19 +128,6 @@ def _function(tool: Tool, param: str, target: Target, loss: Loss) -> Block:
 
 def _builtin(tool: Tool) -> Block:
     return dict(_members(tool.raw))
-
-
-def _schema(raw: Raw) -> Raw:
-    """A schema of arguments as it came; it must say that it is an object."""
-    if raw is ABSENT:
-        return _SCHEMA
-    try:
-        members = _members(raw)
-    except FAILED:
-        return _SCHEMA  # null, true: anything goes
-    if "type" in members:
-        return raw
-    return Raw(_encode({"type": _TYPE, **members})) if members else _SCHEMA
 
 
 def _choice(request: Request, target: Target, loss: Loss) -> Block:

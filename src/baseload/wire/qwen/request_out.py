@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import Raw
 
 from baseload.wire.canon.carry import Loss, Target, Written
 from baseload.wire.canon.effort import budget_of, effort_of
 from baseload.wire.canon.names import name_of
 from baseload.wire.canon.request import Media, Request, Tool, ToolResult
+from baseload.wire.canon.schema import NO_ARGUMENTS
 from baseload.wire.qwen import turns
 from baseload.wire.raw import ABSENT
 
@@ -23,7 +23,6 @@ MULTIMODAL = "qwen_multimodal"  # the door of requests with media
 CHOICES_MAX = 4
 TEMPERATURE_BELOW = 2.0
 _encode = msgspec.json.Encoder().encode
-_NO_ARGUMENTS = Raw(b'{"type":"object","properties":{}}')
 _USUAL_TIERS = frozenset(("", "auto", "default", "standard", "standard_only", "on_demand"))
 
 Parameters = dict[str, Any]
@@ -160,7 +159,7 @@ def _tool(tool: Tool, param: str, loss: Loss) -> dict[str, Any]:
     function: dict[str, Any] = {"name": tool.name}
     if tool.description:
         function["description"] = tool.description
-    function["parameters"] = _NO_ARGUMENTS if tool.schema is ABSENT else tool.schema
+    function["parameters"] = NO_ARGUMENTS if tool.schema is ABSENT else tool.schema
     return {"type": "function", "function": function}
 
 

@@ -17,6 +17,7 @@ from baseload.wire.canon.carry import Loss, Target, Written
 from baseload.wire.canon.effort import effort_of
 from baseload.wire.canon.names import name_of
 from baseload.wire.canon.request import Format, Request, Text, Thought, Tool
+from baseload.wire.canon.schema import NO_ARGUMENTS
 from baseload.wire.raw import ABSENT, FAILED
 from baseload.wire.responses.items_out import ItemWriter
 from baseload.wire.responses.request_in import ENCRYPTED, LOGPROBS
@@ -25,7 +26,6 @@ _TIERS = {  # what another protocol calls a service tier
     "messages": {"auto": "auto", "standard_only": "default"},
     "gemini": {"standard": "default", "flex": "flex", "priority": "priority"},
 }
-_NO_SCHEMA = Raw(b'{"type":"object","properties":{}}')
 _SAME_WORDS = ("chat", "responses")  # protocols with the same metadata and tiers
 
 _encode = msgspec.json.Encoder().encode
@@ -145,7 +145,7 @@ def _tool(tool: Tool, at: int, request: Request, loss: Loss) -> Any:
         written: dict[str, Any] = {
             "type": "function",
             "name": tool.name,
-            "parameters": _NO_SCHEMA if tool.schema == ABSENT else tool.schema,
+            "parameters": NO_ARGUMENTS if tool.schema == ABSENT else tool.schema,
             "strict": strict,
         }
         if tool.description:
