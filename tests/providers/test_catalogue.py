@@ -26,8 +26,8 @@ WANTED = {
 YOURS = {"compatible", "azure", "azure_deployments", "vertex"}  # the door is the user's: its address names a resource
 ENDPOINTS = {
     "chat", "responses", "messages", "gemini", "converse", "qwen", "qwen_multimodal", "completions", "embeddings",
-    "gemini_embed", "gemini_embed_batch", "rerank", "images", "speech", "transcriptions", "messages_count", "gemini_count",
-    "responses_count",
+    "gemini_embed", "gemini_embed_batch", "rerank", "images", "speech", "transcriptions",
+    "messages_count", "gemini_count", "responses_count",
 }  # fmt: skip
 MODEL_IN_PATH = {"gemini", "gemini_count", "gemini_embed", "gemini_embed_batch", "converse"}
 LOOPBACK = "http://127.0.0.1:"
