@@ -93,7 +93,7 @@ class Teller:
 
     def price(self, words, options):
         """A price row that also has a rate for cache reads: a tenth."""
-        row = s.row("cost:vendor-new", "CNY", input="1", cache_read="0.1", output="3")
+        row = s.row("cost:vendor", "CNY", input="1", cache_read="0.1", output="3")
         with store.writing(self.engine) as connection:
             return f"row={keep_price(connection, row).id}"
 

@@ -42,9 +42,11 @@ def resettle(*, cost_price: int = 0, charge_price: int = 0, common: Common = COM
     Parameters
     ----------
     cost_price
-        Price row (its id in `baseload prices show`) to take for what the provider charges; 0 means the reading's own.
+        Price row (its id in `baseload prices show`) for what the provider charges, taken for readings of its model at
+        its provider; 0 means the reading's own.
     charge_price
-        Price row to take for what the account pays; 0 means the reading's own, or cost plus margin.
+        Price row for what the account pays, taken for readings of its model and tariff; 0 means the reading's own, or
+        cost plus margin.
     """
     found = common.client().post("/api/ledger/resettle", {"cost_price": cost_price, "charge_price": charge_price})
     if common.json:

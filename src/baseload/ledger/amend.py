@@ -7,19 +7,21 @@ Out:    new transactions. The readings and what was posted before stay as they a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, select
 
 from baseload import store
+from baseload.errors import Refusal
 from baseload.gateway.journal.entries import Reading
 from baseload.ledger.book import LedgerAccounts, insert_rows, last_id, post, reading_keys, write_transactions
-from baseload.ledger.prices import Prices
+from baseload.ledger.prices import Prices, load_prices
 from baseload.ledger.rating import SETTLED, UNPRICED, Rating, rate_reading
 from baseload.ledger.rows import USAGE_UPSERT, Usage, reading_of
 from baseload.ledger.settled import account_id
+from baseload.money.price import PriceRow
 from baseload.store import tables
 from baseload.wire.usage import price_meters
 
@@ -53,7 +55,8 @@ def resettle(
     """Posts readings in state "unpriced", all (at most `limit`) or those given by id, in one transaction.
 
     cost_price, charge_price: ids of rows to rate by instead of the reading's own (0: its own, which may be in the
-    database by now). The deciding instant stays the call's arrival. Readings settled already are passed over.
+    database by now). Each is taken for readings it can be a price of only (`_Given`); the others keep their own. The
+    deciding instant stays the call's arrival. Readings settled already are passed over.
     """
     table, late = tables.readings, tables.resettlements
     query = select(table).where(table.c.state == UNPRICED)
@@ -64,8 +67,9 @@ def resettle(
     with store.writing(engine) as connection:
         prices, usage = Prices(), Usage()
         prices.refresh(connection)
-        found = [(row.id, _priced_by(reading_of(row), cost_price, charge_price)) for row in connection.execute(
-            query.order_by(table.c.id).limit(limit))]  # fmt: skip
+        rows = [(row.id, reading_of(row)) for row in connection.execute(query.order_by(table.c.id).limit(limit))]
+        given = _Given(connection, (entry for _, entry in rows), cost_price, charge_price)
+        found = [(number, given.priced_by(entry)) for number, entry in rows]
         prices.load(connection, prices.missing(entry for _, entry in found))
         for number, entry in found:
             used = price_meters(entry.meters)
@@ -80,8 +84,41 @@ def resettle(
     return done
 
 
-def _priced_by(entry: Reading, cost_price: int, charge_price: int) -> Reading:
-    return replace(entry, cost_price=cost_price or entry.cost_price, charge_price=charge_price or entry.charge_price)
+class _Given:
+    """Price rows that a person names for readings without a price. One of another model would be plausible, and wrong.
+
+    A cost row is taken where it has the model of the reading's own row and stands in the same book, or is a price of
+    the reading's offer by now; a charge row where it is of the reading's tariff and has the model that was asked for.
+    """
+
+    def __init__(self, connection: Connection, entries: Iterable[Reading], cost: int, charge: int) -> None:
+        rows = load_prices(connection, [cost, charge, *(entry.cost_price for entry in entries)])
+        for number in (cost, charge):
+            if number and number not in rows:
+                raise Refusal(
+                    f"There is no price row {number}.", "baseload prices show", code="price_not_found", status=404
+                )
+        self._rows, self._cost, self._charge = rows, rows.get(cost), rows.get(charge)
+        offers, tariffs = tables.offers.c, tables.tariffs.c
+        query = select(offers.id, offers.upstream_model, offers.prices)
+        self._offers = {row.id: row for row in connection.execute(query)}
+        self._tariffs = {row.id: f"tariff:{row.name}" for row in connection.execute(select(tariffs.id, tariffs.name))}
+
+    def priced_by(self, entry: Reading) -> Reading:
+        cost, charge = self._cost, self._charge
+        if cost is not None and self._may_cost(cost, entry):
+            entry = replace(entry, cost_price=cost.id)
+        if charge is not None and self._tariffs.get(entry.tariff) == charge.book and entry.model in charge.names():
+            entry = replace(entry, charge_price=charge.id)
+        return entry
+
+    def _may_cost(self, row: PriceRow, entry: Reading) -> bool:
+        own, offer = self._rows.get(entry.cost_price), self._offers.get(entry.offer)
+        if offer is not None and row.id in offer.prices:
+            return True
+        if own is not None:
+            return own.book == row.book and bool(set(own.names()).intersection(row.names()))
+        return offer is not None and offer.upstream_model in row.names()
 
 
 def _post_late(

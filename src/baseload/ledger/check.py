@@ -191,7 +191,7 @@ def _open_readings(connection: Connection) -> Iterator[Finding]:
     settled_later = select(late.reading_id).where(late.reading_id == READINGS.c.id).exists()
     for state, say in (
         (UNMETERED, "{} readings have no known usage; compare them with the provider's invoice."),
-        (UNPRICED, "{} readings wait for a price; add it, then: baseload ledger resettle."),
+        (UNPRICED, "{} readings wait for a price; add it, then: baseload ledger resettle --cost-price ID."),
     ):
         query = select(READINGS.c.call, READINGS.c.attempt, READINGS.c.detail).where(
             READINGS.c.state == state, ~settled_later
