@@ -197,11 +197,23 @@ def test_a_price_of_one_side_is_told_where_calls_generate(context, owner):
         '[[providers]]\nname = "gpu"\nfrom = "vllm"\nbase_url = "http://127.0.0.1:9/v1"\n'
         '[[offers]]\nmodel = "half"\nprovider = "gpu"\nendpoints = ["chat"]\nprice = { rate = { input = "1" } }\n'
         '[[offers]]\nmodel = "vectors"\nprovider = "gpu"\nprice = { rate = { input = "1" } }\n'
+        '[[tariffs]]\nname = "retail"\n[tariffs.prices.smollm2]\nrate = { input = "1" }\n'
+        '[tariffs.prices.vectors]\nrate = { input = "1" }\n'
+        '[tariffs.prices.half]\nto = 2026-01-01T00:00:00Z\nrate = { input = "1", output = "1" }\n'
     )
     config.apply(context, "file")
     findings = owner.get("/api/prices/check").json()["findings"]
-    assert [(finding["offer"], finding["code"]) for finding in findings] == [("half@gpu", "unpriced")]
-    assert "no rate for output" in findings[0]["say"]
+    assert [(finding["offer"], finding["code"]) for finding in findings] == [
+        ("half@gpu", "unpriced"),
+        ("tariff retail", "unpriced"),
+        ("tariff retail", "unpriced"),
+    ]
+    said = sorted(finding["say"] for finding in findings)
+    assert "has no rate for output: calls that generate are refused" in said[2]
+    assert said[:2] == [
+        "Tariff retail has no price in force for half: calls of its accounts are refused.",
+        "Tariff retail has no rate for output for smollm2: calls of its accounts are refused.",
+    ]
     body = {"model": "other", "provider": "gpu", "endpoints": ["chat"], "price": {"rate": {"output": "1"}}}
     refused = owner.post("/api/offers", json=body)
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "price_incomplete")

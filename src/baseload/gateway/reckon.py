@@ -48,7 +48,8 @@ def hold_nano(call: Call, cost: RowRates, charge: RowRates | None) -> int:
         nano = rates[0] * input_tokens // MILLION + 1
     else:
         if (charge or cost).missing_side:
-            raise refusals.Unpriced(ask.model, f"its price has no rate for {(charge or cost).missing_side}")
+            whose = "its price" if charge is None else "the account's tariff"
+            raise refusals.Unpriced(ask.model, f"{whose} has no rate for {(charge or cost).missing_side}")
         limit = offer.output_bound
         if 0 < ask.max_output < limit:
             limit = ask.max_output

@@ -51,13 +51,16 @@ def show(context: Context, model: str | None = None) -> list[dict[str, Any]]:
 
 
 def check(context: Context) -> list[dict[str, Any]]:
-    """Offers whose calls are refused for want of a price, now or within a week."""
+    """Offers and tariffs by which calls are refused for want of a price, now or within a week."""
     findings = []
     with store.reading(context.engine) as connection:
         ids = {row.name: row.prices for row in connection.execute(select(t.offers.c.name, t.offers.c.prices))}
-        rows = load_prices(connection, [number for numbers in ids.values() for number in numbers])
+        tariffs = {row.name: row.prices for row in connection.execute(select(t.tariffs.c.name, t.tariffs.c.prices))}
+        named = [*ids.values(), *(numbers for models in tariffs.values() for numbers in models.values())]
+        rows = load_prices(connection, [number for numbers in named for number in numbers])
     now = time.time_ns()
-    for offer in list_offers(context):
+    offers = list_offers(context)
+    for offer in offers:
         if offer["disabled"]:
             continue
         own = [rows[number] for number in ids.get(offer["name"], ()) if number in rows]
@@ -76,4 +79,20 @@ def check(context: Context) -> list[dict[str, Any]]:
             ends = max(row.to_ns for row in own if row.in_force(now))
             say = f"The price ends at {iso(ends)} and none follows."
             findings.append({"offer": offer["name"], "code": "price_ends", "say": say, "fix": fix})
+    doors: dict[str, set[str]] = {}
+    for offer in offers:
+        if not offer["disabled"]:
+            doors.setdefault(offer["model"], set()).update(offer["endpoints"])
+    for tariff, models in tariffs.items():
+        for model, numbers in models.items():
+            if model not in doors:  # nobody can call it
+                continue
+            own = [rows[number] for number in numbers if number in rows and rows[number].in_force(now)]
+            half = half_priced(doors[model], own)
+            if own and not half:
+                continue
+            lack = f"no rate for {half}" if half else "no price in force"
+            say = f"Tariff {tariff} has {lack} for {model}: calls of its accounts are refused."
+            fix = f"Complete [tariffs.prices] of {model} in baseload.toml, or leave it out for cost plus margin."
+            findings.append({"offer": f"tariff {tariff}", "code": "unpriced", "say": say, "fix": fix})
     return findings
