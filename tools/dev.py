@@ -98,7 +98,8 @@ def up(words: list[str]) -> int:
 
 def test(words: list[str]) -> int:
     install("dev")
-    return become([PYTHON, "-m", "pytest", *words])
+    # The whole suite in two processes, each file of tests in one: its fixtures (a grid, an npm install) are made once.
+    return become([PYTHON, "-m", "pytest", *(words or ["-n", "2", "--dist", "loadfile"])])
 
 
 def bench(words: list[str]) -> int:

@@ -177,6 +177,7 @@ def test_up_becomes_the_command_with_its_arguments_and_exit_code(dev: ModuleType
 def test_test_and_bench_hand_their_arguments_on(dev: ModuleType, tree: Path) -> None:
     pretend_installed(dev)
     assert run_dev(tree, "test", "tests/wire", "-x").stdout == "python -m pytest tests/wire -x\n"
+    assert run_dev(tree, "test").stdout == "python -m pytest -n 2 --dist loadfile\n"
     assert run_dev(tree, "bench", "--quick").stdout == "python -m bench --quick\n"
 
 

@@ -44,7 +44,7 @@ def gemini_cli() -> bytes:
         "$schema": "http://json-schema.org/draft-07/schema#",
         "type": "object",
         "properties": {
-            "absolute_path": {"type": "string", "description": "Must be absolute, e.g. '/home/user/project/file.txt'."},
+            "absolute_path": {"type": "string", "description": "Must be absolute, e.g. '/srv/project/file.txt'."},
             "offset": {"type": "number", "description": "0-based line."},
             "edits": {"type": "array", "items": {"$ref": "#/$defs/edit"}, "minItems": 1},
         },
