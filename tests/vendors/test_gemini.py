@@ -117,6 +117,24 @@ def test_ids_of_calls_must_fit_where_they_are_given() -> None:
             assert httpx.post(url, json={**body, "contents": turns}, headers=KEY).status_code == status
 
 
+def test_a_call_of_an_unknown_signature_is_marked_as_google_documents_it() -> None:
+    body: dict[str, Any] = {
+        "contents": [{"role": "user", "parts": [{"text": "think use wait"}]}],
+        "tools": [{"functionDeclarations": [{"name": "wait"}]}],
+    }
+    with start("gemini") as vendor:
+        url = f"{vendor.provider_url}/models/g:generateContent"
+        for mark, status in (("skip_thought_signature_validator", 200), ("anything", 400)):
+            call = {"functionCall": {"name": "wait", "args": {}}, "thoughtSignature": mark}
+            response = {"name": "wait", "response": {"result": "r"}}
+            turns = [
+                *body["contents"],
+                {"role": "model", "parts": [call]},
+                {"role": "user", "parts": [{"functionResponse": response}]},
+            ]
+            assert httpx.post(url, json={**body, "contents": turns}, headers=KEY).status_code == status
+
+
 def test_the_signature_of_a_text_comes_in_a_last_part_with_empty_text() -> None:
     config = types.GenerateContentConfig(thinking_config=THINK)
     with start("gemini") as vendor:

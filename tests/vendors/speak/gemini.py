@@ -24,6 +24,8 @@ STOPS = {
     "content_filter": "SAFETY",
     "context": "MAX_TOKENS",
 }
+SKIPS = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
+"""What Google documents for calls whose signature is not known: they are not looked at."""
 RATINGS = [{"category": "HARM_CATEGORY_HARASSMENT", "probability": "NEGLIGIBLE"}]
 
 
@@ -279,6 +281,8 @@ def _signatures(visit: Visit, model: str, contents: list[dict[str, Any]]) -> boo
             if signature is None or part.get("thought"):
                 continue
             call = part.get("functionCall")
+            if call and signature in SKIPS:
+                continue
             proven = call_text(call["name"], call.get("args") or {}) if call else text
             if not signed(visit.dialect.name, model, proven, signature):
                 _refuse("Corrupted thought signature.")
