@@ -5,6 +5,8 @@ In:     raw members of a request. Out: `Ask`, values, or a refusal that names th
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 import msgspec
 from msgspec import Raw
 
@@ -17,6 +19,7 @@ COUNT_MAX = 2**31 - 1
 TRUE = Raw(b"true")
 OFF = (Raw(b"false"), NULL)
 _int = msgspec.json.Decoder(int).decode
+_members = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class InvalidMember(Refusal):
@@ -68,3 +71,9 @@ def count(name: str, raw: Raw) -> int:
     if value < 1:
         raise InvalidMember(f"{name} is {value}; it must be at least 1.", f"Raise {name}, or leave it out.", param=name)
     return value
+
+
+def unread(found: Raw | Mapping[str, Raw], known: Collection[str], at: str) -> dict[str, Raw]:
+    """The members of an object that nobody here reads, by their whole names: what becomes of them must be said."""
+    members = _members(found) if isinstance(found, Raw) else found
+    return {f"{at}.{name}": raw for name, raw in members.items() if name not in known and raw != NULL}

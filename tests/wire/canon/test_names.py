@@ -123,3 +123,42 @@ def test_gemini_counts_contents_that_a_library_keeps_in_pieces(provider: str):
         ],
     }
     assert refused("gemini", provider, body) == "contents.3.parts.1"
+
+
+TEXT = {"role": "user", "content": "u"}
+TOOL = {"name": "f", "parameters": {"type": "object"}}
+
+
+@pytest.mark.parametrize(
+    ("client", "body", "named"),
+    [
+        ("chat", {"tools": [{"type": "function", "function": {**TOOL, "new": 1}}]}, "tools.0.function.new"),
+        ("chat", {"tools": [{"type": "function", "function": TOOL, "new": 1}]}, "tools.0.new"),
+        ("responses", {"tools": [{"type": "function", **TOOL, "new": 1}]}, "tools[0].new"),
+        ("responses", {"reasoning": {"effort": "low", "new": 1}}, "reasoning.new"),
+        ("responses", {"text": {"new": 1}}, "text.new"),
+        ("messages", {"thinking": {"type": "adaptive", "new": 1}}, "thinking.new"),
+        ("messages", {"tool_choice": {"type": "auto", "new": 1}}, "tool_choice.new"),
+        ("messages", {"output_config": {"effort": "low", "new": 1}}, "output_config.new"),
+        (
+            "gemini",
+            {"generationConfig": {"thinkingConfig": {"thinkingBudget": 9, "new": 1}}},
+            "generationConfig.thinkingConfig.new",
+        ),
+        (
+            "gemini",
+            {"contents": [{"parts": [{"functionResponse": {"name": "f", "response": {}, "willContinue": True}}]}]},
+            "contents.0.parts.0.functionResponse.willContinue",
+        ),
+    ],
+)
+def test_what_nobody_knows_inside_a_member_is_named(client: str, body: Body, named: str):
+    plain: dict[str, Body] = {
+        "chat": {"model": "m", "messages": [TEXT]},
+        "responses": {"model": "m", "input": [TEXT]},
+        "messages": {"model": "m", "max_tokens": 9, "messages": [TEXT]},
+        "gemini": {"contents": [{"parts": [{"text": "u"}]}]},
+    }
+    for provider in TARGETS:
+        if provider != client:
+            assert named in written(client, provider, plain[client] | body), provider

@@ -66,7 +66,7 @@ def read(members: Mapping[str, Raw]) -> Request:
         model=model,
         turns=turns,
         stream=flag("stream", members.get("stream")),
-        tools=tools_of(members),
+        tools=tools_of(members, others),
         choice=choice_of(members),
         parallel=_boolean(members, "parallel_tool_calls"),
         format=format_of(members),

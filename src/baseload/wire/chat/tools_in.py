@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from msgspec import Raw
 
-from baseload.wire.ask import InvalidMember
+from baseload.wire.ask import InvalidMember, unread
 from baseload.wire.canon.request import Choice, Format, Thought, Tool
 from baseload.wire.chat.parts_in import cache_of
 from baseload.wire.chat.values import (
@@ -32,7 +32,12 @@ WEB_SEARCH = "web_search_options"
 _MODES = {"auto": "auto", "none": "none", "required": "required", "any": "required"}  # any: Mistral
 
 
-def tools_of(members: Mapping[str, Raw]) -> list[Tool]:
+_TOOL = ("type", "function", "cache_control", "prompt_cache_breakpoint")
+_FUNCTION = ("name", "description", "parameters", "strict", "cache_control", "prompt_cache_breakpoint")
+
+
+def tools_of(members: Mapping[str, Raw], others: dict[str, Raw]) -> list[Tool]:
+    """The tools; what nobody knows of a function goes into `others`."""
     tools: list[Tool] = []
     raw = said(members, "tools")
     for at, item in enumerate(() if raw is None else array(raw, "tools")):
@@ -40,7 +45,8 @@ def tools_of(members: Mapping[str, Raw]) -> list[Tool]:
         found = object_(item, param)
         kind = string_or(found, "type", f"{param}.type") or "function"
         if kind == "function":
-            tool = _function(needed(found, "function", f"{param}.function"), f"{param}.function")
+            others |= unread(found, _TOOL, param)
+            tool = _function(needed(found, "function", f"{param}.function"), f"{param}.function", others)
         elif kind == "custom":
             inner = object_(needed(found, "custom", f"{param}.custom"), f"{param}.custom")
             tool = Tool(
@@ -56,15 +62,16 @@ def tools_of(members: Mapping[str, Raw]) -> list[Tool]:
         tools.append(tool)
     raw = said(members, "functions")
     for at, item in enumerate(() if raw is None else array(raw, "functions")):
-        tools.append(_function(item, f"functions.{at}"))
+        tools.append(_function(item, f"functions.{at}", others))
     raw = said(members, WEB_SEARCH)
     if raw is not None:
         tools.append(Tool(name=WEB_SEARCH, kind="builtin", protocol="chat", raw=raw))
     return tools
 
 
-def _function(raw: Raw, param: str) -> Tool:
+def _function(raw: Raw, param: str, others: dict[str, Raw]) -> Tool:
     found = object_(raw, param)
+    others |= unread(found, _FUNCTION, param)
     strict = said(found, "strict")
     schema = said(found, "parameters")
     return Tool(

@@ -21,6 +21,12 @@ _DETAIL = {"MEDIA_RESOLUTION_LOW": "low", "MEDIA_RESOLUTION_HIGH": "high"}
 _KNOWN = frozenset(
     ("text", "thought", "thoughtSignature", "inlineData", "fileData", "functionCall", "functionResponse", *_OPAQUE)
 )
+_INSIDE = {
+    "functionCall": ("id", "name", "args"),
+    "functionResponse": ("id", "name", "response", "parts"),
+    "inlineData": ("data", "mimeType", "displayName"),
+    "fileData": ("fileUri", "mimeType", "displayName"),
+}
 _members = msgspec.json.Decoder(dict[str, Raw]).decode
 _str = msgspec.json.Decoder(str).decode
 
@@ -70,6 +76,11 @@ def add(parts: list[AnyPart], part: Members, calls: Calls, others: dict[str, Raw
     if proof is not None:
         parts.append(proof)
     found = _content(part, calls)
+    for name, known in _INSIDE.items():
+        inner = part.object(name) if name in part else None
+        for extra in inner or ():
+            if inner is not None and extra not in known:
+                others[inner.param(extra)] = inner.get(extra) or ABSENT
     if not found and proof is None and "text" not in part:
         raise InvalidMember(f"{part.at} has no content.", "Send text, data or a call in every part.", param=part.at)
     for name in part:

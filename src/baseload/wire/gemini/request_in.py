@@ -67,7 +67,7 @@ def _config(request: Request, config: Members, others: dict[str, Raw]) -> None:
     request.logprobs = bool(config.flag("responseLogprobs"))
     request.top_logprobs = config.whole("logprobs")
     request.format = _format(config, others)
-    request.thought = _thought(config)
+    request.thought = _thought(config, others)
     modalities = config.strings("responseModalities")
     if any(each.upper() not in ("TEXT", "MODALITY_UNSPECIFIED") for each in modalities):
         others["generationConfig.responseModalities"] = config.get("responseModalities") or ABSENT
@@ -212,10 +212,11 @@ def _format(config: Members, others: dict[str, Raw]) -> Format | None:
     return Format(kind="json") if schema is None else Format(kind="schema", schema=schema)
 
 
-def _thought(config: Members) -> Thought | None:
+def _thought(config: Members, others: dict[str, Raw]) -> Thought | None:
     thinking = config.object("thinkingConfig")
     if thinking is None:
         return None
+    _rest(thinking, frozenset(("includeThoughts", "thinkingBudget", "thinkingLevel")), others)
     thought = Thought(show=thinking.flag("includeThoughts"))
     budget = thinking.whole("thinkingBudget")
     level = thinking.text("thinkingLevel").lower()

@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Raw
 
-from baseload.wire.ask import InvalidMember, flag, whole
+from baseload.wire.ask import InvalidMember, flag, unread, whole
 from baseload.wire.canon.request import Choice, Format, Request, Text, Thought, Tool, Turn
 from baseload.wire.messages.blocks_in import Others, cache_of, invalid, parts_of
 from baseload.wire.raw import ABSENT, FAILED, NULL
@@ -70,7 +70,6 @@ _format = msgspec.json.Decoder(_OutputFormat)
 _float = msgspec.json.Decoder(float)
 _str = msgspec.json.Decoder(str)
 _strs = msgspec.json.Decoder(list[str])
-_TOOL_KNOWN = frozenset(_ToolHead.__struct_fields__)
 
 
 def read(members: Mapping[str, Raw]) -> Request:
@@ -88,7 +87,7 @@ def _read(members: Mapping[str, Raw]) -> Request:
             raise InvalidMember(
                 f"The request has no {name}.", f"Add {name}.", code="missing_required_parameter", param=name
             )
-    choice, parallel = _tool_choice(given.get("tool_choice"))
+    choice, parallel = _tool_choice(given.get("tool_choice"), others)
     user, metadata = _metadata(given.get("metadata"))
     thought, form = _output(given, others)
     limit = _whole(given, "max_tokens")
@@ -173,17 +172,16 @@ def _tool_of(raw: Raw, param: str, others: Others) -> Tool:
         return Tool(name=head.name or str(head.type), kind="builtin", protocol="messages", raw=raw, cache=cache)
     if not head.name:
         raise invalid(f"{param}.name", "it is missing")
-    for name, value in _value(raw, param, _members).items():
-        if name not in _TOOL_KNOWN and value != NULL:
-            others[f"{param}.{name}"] = value
+    others |= unread(raw, _ToolHead.__struct_fields__, param)
     schema = ABSENT if head.input_schema == NULL else head.input_schema
     return Tool(name=head.name, description=head.description or "", schema=schema, strict=head.strict, cache=cache)
 
 
-def _tool_choice(raw: Raw | None) -> tuple[Choice | None, bool | None]:
+def _tool_choice(raw: Raw | None, others: Others) -> tuple[Choice | None, bool | None]:
     if raw is None:
         return None, None
     head = _value(raw, "tool_choice", _choice)
+    others |= unread(raw, _ToolChoice.__struct_fields__, "tool_choice")
     mode = _MODES.get(head.type)
     if mode is None:
         raise invalid("tool_choice.type", "it must be auto, any, tool or none")
@@ -209,14 +207,13 @@ def _output(members: Mapping[str, Raw], others: Others) -> tuple[Thought | None,
     raw, param = config.get("format", NULL), "output_config.format"
     if raw == NULL:
         raw, param = members.get("output_format", NULL), "output_format"  # its name before it was released
-    for name, value in config.items():
-        if name not in ("effort", "format") and value != NULL:
-            others[f"output_config.{name}"] = value
+    others |= unread(config, ("effort", "format"), "output_config")
     form = None
     if raw != NULL:
         head = _value(raw, param, _format)
         if head.type != "json_schema" or head.schema in (ABSENT, NULL):
             raise invalid(param, "it must be a json_schema with its schema")
+        others |= unread(raw, _OutputFormat.__struct_fields__, param)
         form = Format(kind="schema", schema=head.schema)
     return _thought(members.get("thinking"), effort, others), form
 
@@ -230,5 +227,6 @@ def _thought(raw: Raw | None, effort: str, others: Others) -> Thought | None:
         raise invalid("thinking.type", "it must be enabled, adaptive, between_tools or disabled")
     if config.type == "between_tools":
         others["thinking.type"] = Raw(b'"between_tools"')
+    others |= unread(raw, _ThinkingConfig.__struct_fields__, "thinking")
     show = config.display != "omitted" if mode != "off" else None
     return Thought(mode=mode, effort=effort, budget=config.budget_tokens if mode == "on" else None, show=show)

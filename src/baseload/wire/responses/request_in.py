@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from baseload.wire.ask import InvalidMember, count, flag, whole
+from baseload.wire.ask import InvalidMember, count, flag, unread, whole
 from baseload.wire.canon.request import Choice, Format, Place, Request, Text, Thought, Tool, Turn, link
 from baseload.wire.raw import ABSENT, FAILED, NULL
 from baseload.wire.responses.items_in import read_items
@@ -77,14 +77,13 @@ _FORMATS = {"text": "text", "json_object": "json", "json_schema": "schema"}
 def read(members: Mapping[str, Raw]) -> Request:
     """The request in canonical form. Raises `Refusal`."""
     request = Request(protocol="responses", model=_as(str, members.get("model", NULL), "model"), turns=[])
-    others: dict[str, Raw] = {}
+    others = request.others = {}
     for name, raw in members.items():
         if raw == NULL:
             continue
         take = _TAKERS.get(name)
         if take is None or not take(request, raw):
             others[name] = raw
-    request.others = others
     if "instructions" in members:
         _put_instructions(request, members["instructions"])
     link(request)
@@ -117,11 +116,12 @@ def _input(request: Request, raw: Raw) -> bool:
 
 
 def _tools(request: Request, raw: Raw) -> bool:
-    request.tools = [_tool(tool, f"tools[{at}]") for at, tool in enumerate(_as(list[Raw], raw, "tools"))]
+    for at, tool in enumerate(_as(list[Raw], raw, "tools")):
+        request.tools.append(_tool(tool, f"tools[{at}]", request.others))
     return True
 
 
-def _tool(raw: Raw, where: str) -> Tool:
+def _tool(raw: Raw, where: str, others: dict[str, Raw]) -> Tool:
     kind = _as(_BuiltIn, raw, where).type
     if kind not in ("function", "custom"):
         return Tool(name=kind, kind="builtin", protocol="responses", raw=raw)
@@ -130,6 +130,7 @@ def _tool(raw: Raw, where: str) -> Tool:
         raise InvalidMember(f"{where} has no name.", "Name the tool.", param=f"{where}.name")
     if kind == "custom":
         return Tool(name=tool.name, description=tool.description or "", kind=kind, protocol="responses", raw=raw)
+    others |= unread(raw, _Tool.__struct_fields__, where)
     return Tool(
         name=tool.name,
         description=tool.description or "",
@@ -162,6 +163,7 @@ def _choice(request: Request, raw: Raw) -> bool:
 def _text(request: Request, raw: Raw) -> bool:
     config = _as(_TextConfig, raw, "text")
     request.verbosity = config.verbosity or ""
+    request.others |= unread(raw, _TextConfig.__struct_fields__, "text")
     if config.format is not None:
         form = config.format
         kind = _FORMATS.get(form.type)
@@ -181,6 +183,7 @@ def _text(request: Request, raw: Raw) -> bool:
 
 def _thought(request: Request, raw: Raw) -> bool:
     said = _as(_Reasoning, raw, "reasoning")
+    request.others |= unread(raw, _Reasoning.__struct_fields__, "reasoning")
     summary = said.summary or said.generate_summary or ""
     thought = Thought(show=True if summary else None, summary=summary)
     if said.effort == "none":

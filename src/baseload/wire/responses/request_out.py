@@ -107,10 +107,11 @@ def write(request: Request, target: Target) -> Written:
         if own:
             if name == "include":
                 include += [one for one in msgspec.json.decode(raw, type=list[str]) if one not in include]
-            else:
+                continue
+            if "." not in name:
                 body[name] = raw
-        else:
-            loss.lose("other", name)
+                continue
+        loss.lose("other", name)
     body["include"] = include
     body.setdefault("store", False)
     for name in target.unsupported:
