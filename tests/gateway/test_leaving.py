@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.gateway import odd
 from tests.gateway.harness import Home, Running, chat, exchange, gateway, post
 from tests.vendors import Fault, start
 
@@ -237,3 +238,29 @@ def test_a_second_signal_ends_the_waiting_and_still_bills(tmp_path: Path) -> Non
     assert b'"draining"' in data
     (reading,) = home.readings()
     assert reading.meters["output_total"] > 0
+
+
+def test_who_leaves_while_a_stream_is_gathered_for_it_has_been_given_nothing(tmp_path: Path) -> None:
+    """A provider that streams unasked: its words become one whole reply, so none of them has reached the client."""
+    told, go_on = threading.Event(), threading.Event()
+
+    def handler(sock: socket.socket, number: int) -> None:
+        odd.read_request(sock)
+        sock.sendall(odd.SSE + b"".join(odd.chunk(odd.frame(word)) for word in ("a", "b", "c")))
+        told.set()
+        go_on.wait(20)
+        sock.sendall(odd.chunk(odd.STOP + odd.USAGE + odd.DONE) + odd.END)
+
+    home = Home(tmp_path)
+    with odd.provider(handler) as url:
+        home.offer(url)
+        with gateway(home) as running:
+            with running.connect() as sock:
+                sock.sendall(post("/v1/chat/completions", chat()))
+                assert told.wait(20)
+                time.sleep(0.3)  # for the words to be read; were they late, the test would be weaker, not wrong
+            time.sleep(0.3)  # and for the client's leaving
+            go_on.set()
+            (reading,) = home.wait_readings(1)
+    assert (reading.outcome, reading.delivered_output) == ("client_left", 0)
+    assert reading.meters["output_total"] == 2, "what the provider charges is recorded whole"

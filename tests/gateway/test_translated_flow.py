@@ -173,3 +173,7 @@ def test_lesson_54_remembered_thinking_is_bounded() -> None:
     assert mine.get("large") == []
     mine.put("small", [Thinking(text="y")])
     assert [thought.text for thought in mine.get("small")] == ["y"]
+    for number in range(5000):  # a provider may give ids of any length
+        mine.put(f"{number}" + "z" * 10_000, [Thinking(text="x")])
+    assert not mine.get("0" + "z" * 10_000)
+    assert len([number for number in range(5000) if mine.get(f"{number}" + "z" * 10_000)]) < 10

@@ -298,7 +298,7 @@ class Call(ABC):
                 upstream.detach()
             self._finish()
             return
-        meter = self.meter
+        meter = self.meter if self._started else None  # a stream that is being gathered has reached nobody
         self.delivered_frames = meter.frames if meter is not None else 0
         self.delivered_text = meter.text_bytes if meter is not None else 0
         if upstream is None:  # the hold is being flushed or a connection is awaited

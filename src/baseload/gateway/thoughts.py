@@ -8,6 +8,7 @@ Holds:  BYTES_MAX bytes at most; the oldest go first. One process: a call that a
 from __future__ import annotations
 
 from collections import OrderedDict
+from sys import getsizeof
 
 from baseload.wire.canon.request import Thinking
 
@@ -26,7 +27,9 @@ class ThoughtStore:
         return AccountThoughts(self, account)
 
     def put(self, key: tuple[int, str], thoughts: list[Thinking]) -> None:
-        size = _OVERHEAD + sum(len(thought.text) + len(thought.signature) for thought in thoughts)
+        # A call's id is the provider's own text, of any length; what is not ASCII takes up to four bytes a letter.
+        size = _OVERHEAD + getsizeof(key[1])
+        size += sum(getsizeof(thought.text) + getsizeof(thought.signature) for thought in thoughts)
         old = self._kept.pop(key, None)
         if old is not None:
             self._size -= old[0]
