@@ -45,6 +45,7 @@ class Passage(msgspec.Struct, gc=False):
     query: str = ""
     content_type: str = ""  # "" = JSON
     plain: bool = True
+    cache_ttl: str | None = None  # lifetime of the cache marks that were written; None = the client's own went on
 
 
 def passage_of(asked: Asked, offer: Offer, call_id: str, at_ns: int, thoughts: ThoughtStore, secret: bytes) -> Passage:
@@ -111,8 +112,30 @@ def _translate(asked: Asked, offer: Offer, door: str, call_id: str, at_ns: int, 
     way = offer.ways.get(written.door) or offer.ways[door]
     passage = Passage(way.name, way, written.body)
     passage.shaper = translation
+    passage.cache_ttl = written_ttl(written.body)
     passage.dropped = written.dropped
     return passage
+
+
+_MARK_TTL = re.compile(
+    rb'"(?:cache_control":\{"type":"ephemeral"|cachePoint":\{"type":"default"|prompt_cache_breakpoint":\{"mode":"explicit")'
+    rb',"ttl":"([0-9]{1,2}[mh])"'
+)
+_LONGER = ("", "5m", "30m", "1h", "12h")
+
+
+def written_ttl(body: bytes) -> str:
+    """The longest lifetime of the cache marks in a translated request, "" = none says one.
+
+    A translation rounds lifetimes and leaves marks out, so what the client asked for is not what the provider bills.
+    """
+    if b',"ttl":"' not in body:
+        return ""
+    return max(
+        (found.decode() for found in _MARK_TTL.findall(body) if found.decode() in _LONGER),
+        key=_LONGER.index,
+        default="",
+    )
 
 
 def _embed(asked: Asked, offer: Offer, door: str) -> Passage:

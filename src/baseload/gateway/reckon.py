@@ -140,12 +140,13 @@ def _usage_of(call: Call, outcome: str, raws: Sequence[bytes], tier: str, text_b
         seen = getattr(meter, "units", None) or dict(call.units)
         units = media.counted(medium, ask, seen) if outcome == "ok" or seen else None
         counted_input = counted_output = None
+    written = call.passage.cache_ttl
     usage = normalise(
         call.kind.usage,
         offer.vendor.name,
         list(raws),
         endpoint="chat" if call.kind.generates else "embeddings",
-        request_cache_ttl=ask.cache_ttl or offer.provider.cache_ttl,
+        request_cache_ttl=(ask.cache_ttl if written is None else written) or offer.provider.cache_ttl,
         tier=tier,
         ended=_ENDED.get(outcome, "upstream_cut"),
         counted_output=counted_output,
