@@ -45,6 +45,8 @@ SECRETS = [
     ("caller svc@acme-prod-1.iam.gserviceaccount.com lacks permission", "acme-prod"),
     ("host us-central1-aiplatform.googleapis.com answered", "us-central1"),
     ("key AIzaSyA1234567890abcdefghijklmnopqrstu is invalid", "SyA123"),
+    ("token ya29.a0AfB_by-C1.dE2 has expired", "a0AfB"),
+    ("API key AQ.Ab8RN6L-abcdefghijklmnop not valid", "Ab8RN6L"),
     ("The resource https://acme-ai.openai.azure.com/openai/v1 is gone", "acme-ai"),
     ("resource 'acme-ai-east' was not found", "acme-ai-east"),
     ("see acme-ai.cognitiveservices.azure.com", "acme-ai"),

@@ -174,6 +174,7 @@ class Call(ABC):
         refusal = refusals.Draining() if self._stopping else client_view(fault)
         self.gw.tell(self.offer, fault)
         started = self._started
+        unsent = unsent or not self.sent_ns  # a stopping gateway ends calls that still waited for a connection or token
         if self.down is None and self.delivered_frames >= 0:
             outcome = "client_left"  # it had left before; what the provider did then is the fault's to say
         else:

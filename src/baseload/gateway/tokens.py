@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from baseload.errors import ProviderFault, Refusal
 from baseload.gateway.doors import GoogleToken
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("baseload.gateway")
 
+TELL_AGAIN_S = 600.0
+
 Waiter = tuple[Callable[[], None], Callable[[ProviderFault], None]]
 
 
@@ -27,6 +30,7 @@ class Tokens:
     def __init__(self, gateway: Gateway) -> None:
         self._gw = gateway
         self._waiting: dict[GoogleToken, list[Waiter]] = {}
+        self._told: WeakKeyDictionary[GoogleToken, float] = WeakKeyDictionary()
 
     def want(
         self, token: GoogleToken, row: ProviderRow, ready: Callable[[], None], failed: Callable[[ProviderFault], None]
@@ -59,9 +63,13 @@ class Tokens:
         try:
             token.take(body, self._gw.clock_ns())
         except ProviderFault as fault:
-            log.warning("no token for %s (status %d): %s", token.account.client_email, status, fault.say)
+            now = self._gw.wheel.now
+            if now >= self._told.get(token, 0.0):  # each call asks again: a client that repeats must not fill the log
+                self._told[token] = now + TELL_AGAIN_S
+                log.warning("no token for %s (status %d): %s", token.account.client_email, status, fault.say)
             self._answer(token, fault)
             return
+        self._told.pop(token, None)
         self._answer(token, None)
 
     def _answer(self, token: GoogleToken, fault: ProviderFault | None) -> None:

@@ -40,6 +40,8 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+){0,2}", "[key]"),  # JWT
         (r"\bbce-v3/\S+", "[key]"),  # Baidu
         (r"\b(?:sk|rk|pk|gsk|xai|nvapi|hf)[-_][A-Za-z0-9_*-]{4,}(?:\.[A-Za-z0-9_*-]{4,})*", "[key]"),
+        (r"\bya29\.[A-Za-z0-9_.-]{6,}", "[key]"),  # Google's access tokens
+        (r"\bAQ\.[A-Za-z0-9_-]{20,}", "[key]"),  # and its newer API keys
         (rf"\b(?:{_PREFIXES})[A-Za-z0-9_-]{{6,}}", "[key]"),  # cloud access keys
         (r"\barn:aws[a-z-]*:[^\s\"',;)]+", "[arn]"),
         (
