@@ -183,3 +183,10 @@ def test_an_error_of_ours_bears_the_number_that_comes_next(fault: Fault, grid: G
     assert [frame["sequence_number"] for frame in frames] == list(range(len(frames)))
     assert frames[-1]["type"] == "error"
     assert "output_text.delta" in json.dumps(frames[-2])
+
+
+@pytest.mark.parametrize("previous", [5, True, {}, ["resp_1"]])
+def test_what_is_no_id_at_all_is_refused(previous: Any, grid: Grid) -> None:
+    reply = grid.ask("m", previous_response_id=previous)
+    assert reply.status == 400
+    assert reply.json()["error"]["param"] == "previous_response_id"

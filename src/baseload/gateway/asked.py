@@ -97,7 +97,7 @@ def _state(ask: Ask, members: dict[str, Raw], key: Key, secret: bytes) -> Pinned
     try:
         response_id = msgspec.json.decode(raw, type=str)
     except msgspec.DecodeError:
-        raise StateNotKept(bytes(raw[:100]).decode("utf-8", "replace")) from None
+        raise StateNotKept(bytes(raw)[:100].decode("utf-8", "replace")) from None
     found = unpin(response_id, key.account.id, secret)
     if found is None:
         raise StateNotKept(response_id)
