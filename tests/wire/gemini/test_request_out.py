@@ -446,3 +446,23 @@ def test_parts_that_only_another_protocol_knows_are_refused():
 def test_citations_of_earlier_turns_are_named_as_lost():
     _, dropped = write(turns=[Turn("assistant", [Text(text="x", citations=(Raw(b"{}"),), citations_of="messages")])])
     assert dropped == ("messages.0.content.0",)
+
+
+@pytest.mark.parametrize(
+    ("model", "thought", "budget"),
+    [
+        ("gemini-2.5-flash", Thought(mode="on", budget=31_999), 24_576),  # a coding agent's largest
+        ("gemini-2.5-flash", Thought(mode="off"), 0),
+        ("gemini-2.5-flash-lite", Thought(mode="on", budget=100), 512),
+        ("gemini-2.5-pro", Thought(effort="max"), 32_768),
+        ("gemini-2.5-pro", Thought(mode="off"), 128),
+        ("gemini-2.5-pro", Thought(mode="adaptive"), -1),
+        ("gemini-9-new", Thought(mode="on", budget=99_999), 99_999),
+    ],
+)
+def test_pitfall_17_a_budget_is_one_that_the_model_takes(model: str, thought: Thought, budget: int):
+    target = Target(protocol="gemini", dialect="gemini", model=model, thought="budget")
+    body, dropped = write(target=target, thought=thought)
+    assert body["generationConfig"]["thinkingConfig"]["thinkingBudget"] == budget
+    asked = thought.budget or {"max": 65_536}.get(thought.effort, 0 if thought.mode == "off" else -1)
+    assert dropped == (() if budget == asked else ("reasoning_effort",))

@@ -10,6 +10,8 @@ from baseload.wire.canon.request import Thought
 
 LEVELS = ("minimal", "low", "medium", "high", "xhigh")
 _OFF, _DYNAMIC = 0, -1
+_LIMITS = {"2.5-flash-lite": (512, 24_576), "2.5-flash": (1, 24_576), "2.5-pro": (128, 32_768)}
+"""Least and most thinking tokens by model, as Google's refusals tell them (u); 2.5 Pro cannot be switched off."""
 
 
 def thinking_config(thought: Thought | None, target: Target, loss: Loss, param: str) -> dict[str, Any]:
@@ -30,7 +32,9 @@ def thinking_config(thought: Thought | None, target: Target, loss: Loss, param: 
     else:
         budget = _budget(thought)
         if budget is not None:
-            config["thinkingBudget"] = budget
+            config["thinkingBudget"] = taken = _within(budget, target.model)
+            if taken != budget:
+                loss.lose("thought", param)
     if thought.show or (on and thought.show is None):
         config["includeThoughts"] = True
     return config
@@ -44,6 +48,17 @@ def _budget(thought: Thought) -> int | None:
     if thought.effort:
         return budget_of(thought.effort)
     return _DYNAMIC if thought.mode in ("on", "adaptive") else None
+
+
+def _within(budget: int, model: str) -> int:
+    """The nearest budget that the model takes; the automatic one is taken by all."""
+    known = next((limits for name, limits in _LIMITS.items() if name in model), None)
+    if known is None or budget == _DYNAMIC:
+        return budget
+    least, most = known
+    if budget == _OFF and "flash" in model:
+        return budget
+    return min(max(budget, least), most)
 
 
 def _level(thought: Thought, loss: Loss, param: str) -> str:
