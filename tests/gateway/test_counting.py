@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.harness import Home, Reply, Running, exchange, gateway, post
+from tests.gateway import odd
+from tests.gateway.harness import Home, Reply, Running, chat, exchange, gateway, post
 from tests.gateway.through import offer
 from tests.vendors import Fault, Simulator, start
 
@@ -112,3 +113,15 @@ def test_vertex_counts_with_a_token_of_its_service_account(tmp_path: Path) -> No
                 "up-vertex:countTokens",
             ]
             assert "x-baseload-count" not in reply.headers
+
+
+@pytest.mark.parametrize("reply", [odd.PLAIN, b"{}", b"[1]", b"no json", b'{"input_tokens":"many"}'])
+def test_what_is_no_count_is_given_to_nobody(reply: bytes, tmp_path: Path) -> None:
+    """A server that answers every path by generating would do so for nothing."""
+    with odd.provider(odd.replies(odd.whole(reply))) as url:
+        home = Home(tmp_path)
+        home.offer(url, dialect="anthropic", endpoints=("messages",))
+        with gateway(home) as running:
+            got = exchange(running, post("/v1/messages/count_tokens", chat()))
+    assert got.status >= 500
+    assert got.json()["type"] == "error"

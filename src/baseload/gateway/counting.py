@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from baseload.errors import ProviderFault
 from baseload.gateway.asked import Asked
 from baseload.gateway.doors import Door
@@ -22,6 +24,7 @@ from baseload.wire import messages, responses
 from baseload.wire.estimate import tokens_of
 from baseload.wire.gemini import count
 from baseload.wire.protocols import CLIENTS
+from baseload.wire.raw import FAILED
 
 if TYPE_CHECKING:
     from baseload.gateway.catalog import Offer
@@ -35,6 +38,23 @@ _ANSWERS: dict[str, Callable[[int], bytes]] = {
     "responses": lambda tokens: b'{"object":"response.input_tokens","input_tokens":%d}' % tokens,
     "gemini": count.reply,
 }
+
+
+class _Counted(msgspec.Struct, gc=False):
+    input_tokens: int | None = None
+    totalTokens: int | None = None
+
+
+_decode = msgspec.json.Decoder(_Counted).decode
+
+
+def _is_count(reply: bytes) -> bool:
+    """A server that answers every path by generating must not do so here: nobody would pay for it."""
+    try:
+        found = _decode(reply)
+    except FAILED:
+        return False
+    return found.input_tokens is not None or found.totalTokens is not None
 
 
 class Counting:
@@ -80,7 +100,10 @@ class Counting:
 
         def done(status: int, head: bytes, low: bytes, reply: bytes) -> None:
             if status == 200:
-                connection.reply(200, _JSON + date_line(gw.clock_ns()), reply)
+                if _is_count(reply):
+                    connection.reply(200, _JSON + date_line(gw.clock_ns()), reply)
+                else:
+                    refuse(Fault(kind="garbage", message="the reply to a count holds no number of tokens"))
                 return
             if status == 401 and way.token is not None:
                 way.token.forget()  # revoked before its time
