@@ -28,7 +28,7 @@ from baseload.wire.canon.request import (
 )
 from baseload.wire.gemini import request_out
 
-TARGET = Target(protocol="gemini", dialect="gemini", model="gemini-2.5-pro", thought="budget")
+TARGET = Target(protocol="gemini", dialect="gemini", model="gemini-2.5-flash", thought="budget")
 NEWEST = Target(protocol="gemini", dialect="gemini", model="gemini-3-pro-preview", thought="effort")
 
 
