@@ -13,6 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from threading import Thread
 
 import httpx
@@ -260,7 +261,12 @@ def test_the_bill_is_usage_times_price_to_the_nano_unit(grid, tmp_path):
     wait_for(lambda: cli("call", "words", "Salut", "--key", "env:K", K=key).code == 0)
     call = cli("call", "words", "Salut", "--json", "--key", "env:K", K=key).json["call_id"]
     assert cli("call", "nothing", "Salut", "--key", "env:K", K=key).code == 3
-    shown = wait_for(lambda: found if (found := cli("calls", "show", call, "--json")).code == 0 else None).json["call"]
+
+    def settled() -> Any:
+        found = cli("calls", "show", call, "--json")
+        return found.json["call"] if found.code == 0 and found.json["call"]["attempts"] else None
+
+    shown = wait_for(settled)
     attempt = shown["attempts"][0]
     assert (shown["state"], shown["account_name"], attempt["offer_name"]) == ("settled", "team-a", "words@words")
     cost = 7 * 1_000 + 3 * 2_000  # 7 tokens at 1 USD and 3 at 2 USD a million, in nano-units

@@ -140,8 +140,8 @@ def test_the_local_model_answers_in_every_protocol_and_the_bill_is_usage_times_p
     assert len({one.call for one in said.values()}) == 8
     for name, one in said.items():
         assert one.text.strip(), name
-        assert one.output == LIMIT, name
-        assert one.cut, name
+        assert 0 < one.output <= LIMIT, name
+        assert not one.cut or one.output == LIMIT, name  # the model may end by itself before the limit
         assert one.prompt == said["chat"].prompt, f"{name}: the same prompt has as many tokens in every protocol"
     rate = rate_in_force(grid, "cost:")
     records = grid.settled([one.call for one in said.values()])
