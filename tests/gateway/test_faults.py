@@ -221,6 +221,20 @@ def test_an_engine_overload_that_says_200(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
+def test_an_engine_overload_that_says_200_and_nothing_else_is_no_answer(stream: bool, tmp_path: Path) -> None:
+    """A whole reply, also where a stream was asked for: without text it is the failure that it names."""
+    home = Home(tmp_path)
+    with start("deepseek") as upstream:
+        home.offer(upstream.base_url, dialect="deepseek")
+        with gateway(home) as running:
+            upstream.script("overloaded/2")
+            reply = exchange(running, post("/v1/chat/completions", chat(stream=stream)))
+            (reading,) = home.wait_readings(1)
+    assert (reply.status, reply.json()["error"]["code"]) == (503, "overloaded")
+    assert (reading.outcome, reading.fault) == ("upstream_error", "overloaded")
+
+
+@pytest.mark.parametrize("stream", [False, True])
 def test_lesson_01_every_started_attempt_ends_in_one_reading(stream: bool, tmp_path: Path) -> None:
     faults: list[Any] = [None, "rate_limited", Fault(cut_at=300), Fault(raw=b"x"), Fault(close="after_head"), None]
     home = Home(tmp_path)
