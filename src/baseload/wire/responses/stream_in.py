@@ -12,6 +12,7 @@ Holds:  one unfinished frame, a line for each item of the reply, at most ITEMS_M
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 from msgspec import Raw
@@ -108,10 +109,11 @@ class StreamIn:
         return out
 
     def close(self) -> list[AnyEvent]:
-        """The end of the body: a last frame without its blank line still counts."""
+        """The end of the body: a last frame without its blank line counts, if it is whole: else the stream was cut."""
         rest = self._cutter.close()
         if rest:
-            self._frame(rest)
+            with suppress(ProviderFault):
+                self._frame(rest)
         out, self._out = self._out, []
         return out
 
