@@ -173,11 +173,9 @@ def native(id_: str) -> str:
 
 
 def arguments(text: str) -> Any:
-    """Arguments as JSON, numbers by their digits."""
+    """Arguments as JSON, whole numbers by their digits."""
     try:
-        return json.loads(
-            text or "{}", parse_int=lambda digits: ("n", digits), parse_float=lambda digits: ("n", digits)
-        )
+        return json.loads(text or "{}", parse_int=lambda digits: ("n", digits))
     except ValueError:
         return text
 
