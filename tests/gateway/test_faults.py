@@ -161,12 +161,16 @@ def test_a_credential_that_is_missing_takes_only_its_offer_out(tmp_path: Path, m
         home.offer(upstream.base_url, "a", credential="env:NOT_SET")
         home.offer(upstream.base_url, "b")
         with gateway(home) as running:
+            home.publish()  # a new snapshot with the same trouble says nothing new
+            running.wait(lambda: b"snapshot 2 in force" in (tmp_path / "gateway.log").read_bytes())
             refused = exchange(running, post("/v1/chat/completions", chat("a")))
             assert exchange(running, post("/v1/chat/completions", chat("b"))).status == 200
             assert exchange(running, get("/readyz")).status == 200
     assert (refused.status, refused.json()["error"]["code"]) == (503, "no_provider")
     assert "NOT_SET" not in refused.body.decode(), "what is missing is the operator's business"
-    assert "NOT_SET" in (tmp_path / "gateway.log").read_text()
+    told = [line for line in (tmp_path / "gateway.log").read_text().splitlines() if "NOT_SET" in line]
+    assert len(told) == 1
+    assert "ERROR provider p1 cannot serve a@p1: The environment variable NOT_SET is not set." in told[0]
 
 
 def test_a_kept_connection_that_the_server_closed_is_replaced(tmp_path: Path) -> None:

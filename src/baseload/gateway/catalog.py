@@ -7,7 +7,6 @@ Out:    `Catalog`, replaced as a whole when a new snapshot arrives; calls keep t
 from __future__ import annotations
 
 import difflib
-import logging
 import os
 import ssl
 from functools import lru_cache
@@ -27,8 +26,6 @@ from baseload.wire.protocols import DOORS
 if TYPE_CHECKING:
     from baseload.gateway.metrics import Series
     from baseload.gateway.upstream import Pool
-
-log = logging.getLogger("baseload.gateway")
 
 MILLION = 1_000_000
 OUTPUT_GUESS = 4096  # tokens held for a call that names no limit at a model whose limit is not known
@@ -219,13 +216,18 @@ class Catalog:
             self._keys[row.hash] = Key(row, account, tariffs[account.tariff])
         self._known: dict[bytes, Key] = {}
         self.models: dict[str, list[Offer]] = {}
+        troubles: dict[tuple[str, str], list[str]] = {}
         for offer_row in snapshot.offers:
             provider = self.providers[offer_row.provider]
             rows = _rows(offer_row.cost_prices, prices)
             offer = Offer(offer_row, provider, rows, vault, _exchange(rows, snapshot))
             if offer.trouble:
-                log.warning("offer %s cannot serve: %s", offer.name, offer.trouble)
+                troubles.setdefault((provider.name, offer.trouble), []).append(offer.name)
             self.models.setdefault(offer.model, []).append(offer)
+        self.troubles = tuple(
+            f"provider {name} cannot serve {', '.join(offers[:3])}{', ...' if offers[3:] else ''}: {trouble}"
+            for (name, trouble), offers in troubles.items()
+        )
         self.markets: dict[tuple[str, str], Market[Offer]] = {
             (model, endpoint): Market([offer for offer in offers if endpoint in offer.endpoints], endpoint)
             for model, offers in self.models.items()

@@ -68,6 +68,13 @@ def _protocol(head: Head | None) -> str:
     return head.route.protocol if head.route is not None else protocol_of(head.path, head.low)
 
 
+def _tell_troubles(catalog: Catalog, known: tuple[str, ...]) -> None:
+    """As errors, which `baseload up` repeats on its terminal: it is ready, and what a person wants may not be."""
+    for trouble in catalog.troubles:
+        if trouble not in known:
+            log.error("%s", trouble)
+
+
 class Gateway:
     """Everything a connection or a call needs of its process. One thread, one loop, no lock."""
 
@@ -101,6 +108,7 @@ class Gateway:
         self.counting = Counting(self)
         self._routes = Routes(self, control)
         self.wheel.every_step.append(self._every_step)
+        _tell_troubles(catalog, ())
 
     clock_ns = staticmethod(time.time_ns)
 
@@ -371,6 +379,7 @@ class Gateway:
 
     def use(self, catalog: Catalog) -> None:
         """Serves by a new catalog from now on; running calls keep what they began with."""
+        _tell_troubles(catalog, self.catalog.troubles)
         self.catalog = catalog
         self._told.clear()
         self._told_at.clear()
