@@ -42,14 +42,23 @@ class Grid:
     vendors: dict[str, Simulator]
 
     def openai(self, retries: int = 0) -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.running.url}/v1", api_key=KEY, max_retries=retries, timeout=30)
+        return self._openai.with_options(max_retries=retries)
 
     def anthropic(self, retries: int = 0) -> anthropic.Anthropic:
-        return anthropic.Anthropic(base_url=self.running.url, api_key=KEY, max_retries=retries, timeout=30)
+        return self._anthropic.with_options(max_retries=retries)
+
+    # One client a library: each one made reads the system's certificates, which takes longer than many calls.
+
+    @cached_property
+    def _openai(self) -> openai.OpenAI:
+        return openai.OpenAI(base_url=f"{self.running.url}/v1", api_key=KEY, timeout=30)
+
+    @cached_property
+    def _anthropic(self) -> anthropic.Anthropic:
+        return anthropic.Anthropic(base_url=self.running.url, api_key=KEY, timeout=30)
 
     @cached_property
     def google(self) -> genai.Client:
-        """Kept: this library closes its connections when nobody holds it any more."""
         options = genai_types.HttpOptions(base_url=self.running.url, timeout=30_000)
         return genai.Client(api_key=KEY, http_options=options)
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import anthropic
 import openai
 import pytest
-from google.genai import errors as genai_errors
 from google.genai import types
 
-from tests.clients.grid import DOORS, NAMES, Grid
-from tests.vendors import kinds
+from tests.clients.grid import NAMES, Grid
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 SCHEMA: dict[str, Any] = {
@@ -209,50 +206,3 @@ def test_what_is_left_out_is_named(grid: Grid):
             extra_headers={"x-baseload-lossless": "true"},
         )
     assert refused.value.param == "seed"
-
-
-FAILURES: dict[str, tuple[type[Exception], type[Exception]]] = {
-    "bad_request": (openai.BadRequestError, anthropic.BadRequestError),
-    "too_long": (openai.BadRequestError, anthropic.BadRequestError),
-    "rate_limited": (openai.RateLimitError, anthropic.RateLimitError),
-    "bad_key": (openai.InternalServerError, anthropic.InternalServerError),
-    "no_money": (openai.InternalServerError, anthropic.InternalServerError),
-    "overloaded": (openai.InternalServerError, anthropic.InternalServerError),
-}
-
-
-@pytest.mark.parametrize(
-    ("name", "failure"),
-    [
-        (name, failure)
-        for name in ("chat", "responses", "messages", "gemini", "converse")
-        for failure in FAILURES
-        if failure in kinds(DOORS[name][0])  # what its vendor documents
-    ],
-)
-def test_failures_are_the_clients_own_exceptions(grid: Grid, name: str, failure: str):
-    vendor = grid.vendors[name]
-    for_openai, for_anthropic = FAILURES[failure]
-    vendor.script(failure, failure, failure)
-    with pytest.raises(for_openai) as first:
-        grid.openai().chat.completions.create(model=name, messages=[{"role": "user", "content": HELLO}])
-    with pytest.raises(for_anthropic):
-        grid.anthropic().messages.create(model=name, max_tokens=9, messages=[{"role": "user", "content": HELLO}])
-    with pytest.raises(genai_errors.APIError) as third:
-        grid.google.models.generate_content(model=name, contents=HELLO)
-    assert third.value.code == {400: 400, 429: 429}.get(getattr(first.value, "status_code", 0), 503)
-    assert "sk-provider" not in str(first.value)
-
-
-@pytest.mark.parametrize("name", ["chat", "messages", "gemini"])
-def test_the_libraries_repeat_what_may_be_repeated(grid: Grid, name: str):
-    grid.vendors[name].script("rate_limited")
-    reply = grid.openai(retries=2).chat.completions.create(model=name, messages=[{"role": "user", "content": HELLO}])
-    assert reply.choices[0].message.content == f"echo {HELLO}"
-    before = len(grid.vendors[name].requests)
-    grid.vendors[name].script("bad_request")
-    with pytest.raises(anthropic.BadRequestError):
-        grid.anthropic(retries=2).messages.create(
-            model=name, max_tokens=9, messages=[{"role": "user", "content": HELLO}]
-        )
-    assert len(grid.vendors[name].requests) == before + 1

@@ -258,6 +258,9 @@ class Relay(Call):
             return
         self.upstream_model = reply.model
         failure = vendor.finish.get(reply.finish_reasons[-1], "") if reply.finish_reasons else ""
+        if failure not in NO_FAILURES and not reply.text_bytes:  # a failure in the disguise of an empty answer
+            self._fail(classify(vendor, 200, body, {}))
+            return
         outcome = "ok" if failure in NO_FAILURES else "upstream_error"
         content_type = self._own_type(_JSON) if kind.medium else _JSON
         if self.down is None:

@@ -176,6 +176,11 @@ def check(stream: bytes, ended: bool = True) -> dict[str, Any] | None:
     body, last = events[2:], None
     if body and body[-1]["type"] in TERMINAL:
         last = body.pop()
+    if last is not None and last["type"] == "response.failed":
+        told = body.pop()
+        assert told["type"] == "error", "OpenAI's libraries raise on `error` alone"
+        assert (told["code"], told["message"]) == (told["error"]["code"], told["error"]["message"])
+        assert last["response"]["error"] == {"code": told["code"], "message": told["message"]}
     for event in body:
         checker.take(event)
     if last is None:

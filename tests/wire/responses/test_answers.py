@@ -264,7 +264,7 @@ def test_pitfall_24_keep_alives():
     assert check(KEEP_ALIVE + rest) is not None
 
 
-def test_pitfall_20_a_stream_that_fails_ends_with_response_failed():
+def test_pitfall_20_a_stream_that_fails_ends_with_an_error_and_response_failed():
     out = StreamOut(VIEW)
     events = unfold(reply(ToolCall(id="a", name="f"), Text(text="half")))
     begun = out.write([*events[:6], Counted(meters=METERS)])
@@ -307,7 +307,8 @@ def test_what_is_kept_for_the_terminal_event_is_bounded(monkeypatch: pytest.Monk
         out.write([Delta(block=0, text="x" * 1_000)])
     assert caught.value.fault == "garbage"
     failed = out.fail(Refusal("The reply is too large.", status=502), "c")
-    assert failed.startswith(b"event: response.failed")
+    assert failed.startswith(b"event: error\ndata: ")
+    assert b"\n\nevent: response.failed\ndata: " in failed
     many = StreamOut(VIEW)
     with pytest.raises(ProviderFault):
         many.write([event for at in range(500) for event in (Opened(block=at, kind="text"), Closed(block=at))])

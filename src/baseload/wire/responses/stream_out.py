@@ -32,6 +32,7 @@ from baseload.wire.canon.events import (
 )
 from baseload.wire.canon.ids import safe
 from baseload.wire.canon.sequence import Sequencer
+from baseload.wire.envelope import error_type
 from baseload.wire.raw import ABSENT, NULL
 from baseload.wire.responses import answer
 from baseload.wire.responses.usage_out import write as write_usage
@@ -107,7 +108,7 @@ class StreamOut:
         return self._taken()
 
     def fail(self, refusal: Refusal, call_id: str) -> bytes:
-        """Ends the stream with `response.failed`; what was delivered stays delivered, and is in its output."""
+        """Ends the stream with `error` and `response.failed`; what was delivered stays, and is in its output."""
         if self._ended:
             return b""
         self._begin()
@@ -172,6 +173,10 @@ class StreamOut:
 
     def _finish(self, status: str, incomplete: str, error: dict[str, Any] | None) -> None:
         self._ended = True
+        if error is not None:
+            # OpenAI's libraries raise on this event alone; agents (Codex) read response.failed alone.
+            kind = error_type(error["code"], 500 if error["code"] == "server_error" else 400)
+            self._emit("error", **error, param=None, error={**error, "type": kind, "param": None})
         response = answer.frame_of(self._view)
         response["status"] = status
         response["error"] = error
