@@ -209,9 +209,12 @@ def test_the_example_is_a_right_file_as_it_is_and_with_everything_switched_on(tm
         line for line in lines if not line.startswith(("price_files", "#   credential", "file = ", "or let"))
     )
     desired = resolve(parse(text), tmp_path / "baseload.toml", EngineOptions(8402))
-    assert set(desired.providers) == {"local", "deepseek", "qwen-intl", "gpu1"}
+    assert set(desired.providers) == {"local", "deepseek", "qwen-intl", "openai", "gpu1"}
     assert set(desired.accounts) == {"team-a", "team-a-batch"}
     assert desired.offers["deepseek-v4-pro@deepseek"]["prices"][0].rate["input"] == "0.60"
+    assert desired.offers["gpt-5-mini@openai"]["endpoints"] == ["chat", "responses"]
+    assert desired.offers["painter@openai"]["prices"][0].rate == {"images": "40"}
+    assert all(offer["prices"] for offer in desired.offers.values())
     assert desired.tariffs["retail"]["margin_ppm"] == 200_000
     assert desired.fx == {"CNY": "0.14"}
 

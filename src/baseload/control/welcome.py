@@ -49,7 +49,7 @@ def page() -> str:
 In any OpenAI client:</p>
 <pre><code>base_url = "http://127.0.0.1:8400/v1"
 api_key  = "sk-bl-..."</code></pre>
-<p>Anthropic's and Google's clients take the same key, and the address without /v1. Each of them reaches every model.</p>
+<p>Anthropic's and Google's clients take the same key and the address without /v1. Each reaches every model.</p>
 </section>
 <section>
 <h2>For the operator</h2>
