@@ -374,6 +374,11 @@ def test_the_next_offer_in_merit_order_takes_what_the_cheapest_cannot_carry(tmp_
             assert "x-baseload-dropped" not in lossless.headers
             refused = ask("only", seed=1, extra="X-Baseload-Lossless:true\r\n")
             assert (refused.status, refused.json()["error"]["param"]) == (400, "seed")
+            spaced = ask("only", seed=1, extra="x-baseload-lossless:  TRUE \r\n")
+            assert (spaced.status, spaced.json()["error"]["param"]) == (400, "seed")
+            assert ask("only", seed=1, extra="x-baseload-lossless: false\r\n").status == 200
+            unclear = ask("only", seed=1, extra="x-baseload-lossless: yes\r\n")
+            assert (unclear.status, unclear.json()["error"]["code"]) == (400, "invalid_value")
             assert b"seed" not in openai.requests[0].body
             assert openai.requests[-1].json["seed"] == 1
 

@@ -18,9 +18,11 @@ from urllib.parse import unquote
 import msgspec
 
 from baseload.gateway.asked import Asked
+from baseload.gateway.head import value_of
 from baseload.gateway.routing import GENERATION
 from baseload.gateway.shapers import Arrayed, Embedded, Numbered, Shaper, Stored
 from baseload.wire import gemini, media, messages, responses
+from baseload.wire.ask import InvalidMember
 from baseload.wire.canon.carry import Loss, Target, View
 from baseload.wire.chat import patch_request
 from baseload.wire.gemini import embed
@@ -194,5 +196,9 @@ def upstream_query(query: bytes) -> str:
 
 def lossless(head: Head) -> bool:
     """`x-baseload-lossless: true`: refuse whatever cannot be carried, also what would be dropped."""
-    low = head.low
-    return b"\r\nx-baseload-lossless: true" in low or b"\r\nx-baseload-lossless:true" in low
+    if b"\r\nx-baseload-lossless:" not in head.low:
+        return False
+    said = value_of(head.raw, head.low, b"x-baseload-lossless").lower()
+    if said not in (b"true", b"false"):  # who wants nothing lost must not be misunderstood
+        raise InvalidMember("x-baseload-lossless is true or false.", "Send true, or leave the header out.")
+    return said == b"true"

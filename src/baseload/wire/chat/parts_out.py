@@ -34,7 +34,7 @@ def content_part(part: AnyPart, param: str, request_protocol: str, target: Targe
     elif isinstance(part, Opaque):
         if part.protocol == "chat":
             return part.raw  # its cache mark, if any, is in it
-        loss.lose("part", param, f"{param} is a {part.what} of the protocol {part.protocol}.")
+        loss.lose("part", param, f"{param} is of the type {part.what!r}, which no other protocol has.")
     if isinstance(made, dict):
         mark(made, part.cache, param, target, loss)
     return made
