@@ -83,7 +83,7 @@ def hear(body: dict[str, Any], model: str = "") -> Heard:
 def _part(heard: Heard, part: dict[str, Any]) -> None:
     if "inlineData" in part:
         data = part["inlineData"]
-        # bytes in JSON: either alphabet is read (protobuf's JSON mapping), and Google's own client sends the URL-safe one
+        # bytes in JSON: either alphabet is read (protobuf's JSON mapping), Google's own client sends the URL-safe one
         size = as_bytes(data["data"].translate(str.maketrans("-_", "+/")))
         heard.see(Media(_kind(data["mimeType"]), data["mimeType"], size))
     elif "fileData" in part:

@@ -111,7 +111,7 @@ def test_cut_at_every_byte(client: str, door: str):
     stream = sources.stream(door, SMALL, 6)
     wanted = meaning(SMALL, door, client)
     known: set[bytes] = set()
-    for cut in range(1, len(stream)):
+    for cut in range(1, len(stream), 1 + len(stream) // 4000):  # of a long one (responses) not quite every byte
         call = translation(client, door)
         written = call.frames(stream[:cut]) + call.frames(stream[cut:]) + call.end()
         if written in known:
