@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from baseload.dispatch.policy import Limits, Policy
 from baseload.money.price import PriceRow
 
 FORMAT = 1
@@ -27,6 +28,9 @@ class AccountRow(_Row, frozen=True, kw_only=True, gc=False):
     name: str
     tariff: int
     disabled: bool = False
+    policies: tuple[int, ...] = ()  # PolicyRow ids that bind it: those of its ancestors, outermost first, then its own
+    priority: str = "standard"  # of dispatch.policy.PRIORITIES: who is admitted first when there is too much to do
+    weight: int = 1  # its share among the accounts of one priority, 1 to 1000
 
 
 class KeyRow(_Row, frozen=True, kw_only=True, gc=False):
@@ -36,6 +40,7 @@ class KeyRow(_Row, frozen=True, kw_only=True, gc=False):
     prefix: str  # first characters, for people
     models: tuple[str, ...] = ()  # empty = every model
     expires_ns: int = 0  # 0 = never
+    policy: int = 0  # PolicyRow id, 0 = none of its own
 
 
 class ProviderRow(_Row, frozen=True, kw_only=True, gc=False):
@@ -52,6 +57,10 @@ class ProviderRow(_Row, frozen=True, kw_only=True, gc=False):
     connections_max: int = 1024
     ca_file: str = ""  # extra trust root (PEM) for TLS
     cache_ttl: str = ""  # lifetime of unlabelled cache writes, "" = dialect's default
+    credentials: tuple[str, ...] = ()  # further ones beside `credential`, same forms
+    region: str = ""  # where its machines are, as an operator names it: "cn-beijing", "eu-west-1"; "" = not said
+    residency: str = ""  # whose law holds the data: "cn", "eu", "us", ...; "" = not said
+    limits: Limits = Limits()  # of each credential, over all its offers
 
 
 class OfferRow(_Row, frozen=True, kw_only=True, gc=False):
@@ -65,6 +74,27 @@ class OfferRow(_Row, frozen=True, kw_only=True, gc=False):
     context_max: int = 0  # tokens, 0 = not known
     output_max: int = 0
     bytes_per_token: float = 4.0
+    capabilities: tuple[str, ...] | None = None  # of dispatch.policy.CAPABILITIES; None = not said, all are presumed
+    region: str = ""  # "" = its provider's
+    residency: str = ""
+    supply: str = ""  # of dispatch.policy.SUPPLIES; "" = base for an engine, contract for a vendor
+    limits: Limits = Limits()  # of this offer alone, for each credential
+    quality: dict[str, int] = {}  # kind of work -> declared rank, 0 to 1000; "" = any kind
+    certificates: dict[str, str] = {}  # kind of work -> certificate id (evidence); nothing checks it yet
+
+
+class PolicyRow(_Row, frozen=True, kw_only=True, gc=False):
+    id: int
+    name: str
+    policy: Policy
+
+
+class GroupRow(_Row, frozen=True, kw_only=True, gc=False):
+    """A name that stands for several models: dispatch chooses the model too."""
+
+    name: str  # "auto", "grid/chat"
+    models: tuple[str, ...]
+    policy: int = 0  # PolicyRow id, 0 = none
 
 
 class TariffRow(_Row, frozen=True, kw_only=True, gc=False):
@@ -87,6 +117,9 @@ class Snapshot(_Row, frozen=True, kw_only=True, gc=False):
     console_url: str = ""  # where GET / sends a browser
     fx: dict[str, str] = {}  # currency -> decimal string, units of `fx_base` for one unit; for comparing offers only
     fx_base: str = "USD"
+    policies: list[PolicyRow] = []
+    groups: list[GroupRow] = []
+    model_policies: dict[str, int] = {}  # model -> PolicyRow id
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -81,6 +81,10 @@ class Reading(Entry, tag=3, frozen=True):
     currency: str  # of the hold
     hold_nano: int
     snapshot: int
+    credential: int = 0  # which of the provider's credentials, 0 = its first
+    expected_nano: int = -1  # what dispatch expected this attempt to cost, in the cost price's currency; -1 = not known
+    expected: tuple[int, ...] = ()  # expected tokens: (input, of them cached, output)
+    seen: bytes = b""  # the merit order the decision saw: msgpack of dispatch.seen.Seen; b"" = not recorded
 
 
 class Refused(Entry, tag=4, frozen=True):
