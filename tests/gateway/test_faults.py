@@ -168,7 +168,8 @@ def test_a_credential_that_is_missing_takes_only_its_offer_out(tmp_path: Path, m
             assert exchange(running, get("/readyz")).status == 200
     assert (refused.status, refused.json()["error"]["code"]) == (503, "no_provider")
     assert "NOT_SET" not in refused.body.decode(), "what is missing is the operator's business"
-    told = [line for line in (tmp_path / "gateway.log").read_text().splitlines() if "NOT_SET" in line]
+    lines = (tmp_path / "gateway.log").read_text().splitlines()
+    told = [line for line in lines if "ERROR" in line and "NOT_SET" in line]
     assert len(told) == 1
     assert "ERROR provider p1 cannot serve a@p1: The environment variable NOT_SET is not set." in told[0]
 

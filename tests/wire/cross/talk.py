@@ -118,8 +118,8 @@ def turns(draw: st.DrawFn, *protocols: str) -> list[Turn]:
         mine = [ids.pop() for _ in range(draw(st.integers(0, min(2, len(ids)))))]
         calls: list[AnyPart] = [ToolCall(id=id_, name=draw(NAMES), arguments=draw(ARGUMENTS)) for id_ in mine]
         found.append(Turn("assistant", [draw(TEXTS), *calls]))
-        # A picture in a result: chat shows it beside the result, the others in it.
-        shown = media if "chat" not in protocols else st.nothing() if "gemini" in protocols else TEXTS
+        # A picture in a result: chat and Gemini show it beside the result, the others in it; Gemini has one text.
+        shown = st.nothing() if "gemini" in protocols else TEXTS if "chat" in protocols else media
         results: list[AnyPart] = [
             ToolResult(
                 id=id_, content=[draw(TEXTS), *([draw(shown)] if not shown.is_empty and draw(st.booleans()) else [])]
@@ -158,8 +158,8 @@ def requests(draw: st.DrawFn, client: str, door: str) -> Request:
                 [None, Choice("auto"), Choice("none"), Choice("required"), Choice("tool", (request.tools[0].name,))]
             )
         )
-    else:
-        request.parallel = None
+    if not request.tools or (request.choice is not None and request.choice.mode == "none"):
+        request.parallel = None  # nobody is called: it means nothing
     formats = [None, None, Format(kind="schema", schema=SCHEMA)]
     if "json" in sayable:
         formats.append(Format(kind="json"))

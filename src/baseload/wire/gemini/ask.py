@@ -25,8 +25,10 @@ _CONFIG = ("maxOutputTokens", "max_output_tokens", "candidateCount", "candidate_
 _CONFIG_THOUGHT = ("thinkingConfig", "thinking_config")
 _SIGNATURE = ("thoughtSignature", "thought_signature")
 
-SKIP = Raw(b'"skip_thought_signature_validator"')
-"""What Google documents for a call that another model made: from Gemini 3 on a call without any signature is a 400."""
+EXCUSE = "skip_thought_signature_validator"
+"""What Google documents for a call that another model made: from Gemini 3 on a call without any signature is a 400.
+Whoever sends it says that there is no signature."""
+SKIP = Raw(f'"{EXCUSE}"'.encode())
 
 _encode = msgspec.json.Encoder().encode
 _members = msgspec.json.Decoder(dict[str, Raw]).decode

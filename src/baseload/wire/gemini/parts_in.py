@@ -13,6 +13,7 @@ from baseload.wire.ask import InvalidMember
 from baseload.wire.canon import ids, signature
 from baseload.wire.canon.request import AnyPart, Media, Opaque, Text, Thinking, ToolCall, ToolResult
 from baseload.wire.gemini import media
+from baseload.wire.gemini.ask import EXCUSE
 from baseload.wire.gemini.names import Members
 from baseload.wire.raw import ABSENT, FAILED
 
@@ -67,7 +68,7 @@ class Calls:
 def add(parts: list[AnyPart], part: Members, calls: Calls, others: dict[str, Raw], *, joined: bool) -> None:
     """Adds one part to its turn. `joined`: it continues a content that a library cut between two pieces of a stream."""
     text, proof = part.text("thoughtSignature"), None
-    if text:
+    if text and text != EXCUSE:
         sealed = signature.unseal(text)
         proof = Thinking(signature=text) if sealed is None else _unsealed(parts, sealed)
     if part.flag("thought") and "text" in part:

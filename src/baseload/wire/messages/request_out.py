@@ -31,7 +31,7 @@ _TIERS = {
     "gemini": {"standard": "standard_only", "priority": "auto"},
 }
 _MODES = {"auto": "auto", "none": "none", "required": "any", "tool": "tool"}
-_WISHES = ("seed", "presence_penalty", "frequency_penalty", "logit_bias", "verbosity", "metadata")
+_WISHES = ("presence_penalty", "frequency_penalty", "logit_bias", "verbosity", "metadata")
 _EMPTY = (None, False, "", ABSENT)
 _TOP_P_MIN = 0.95  # the least while thinking
 
@@ -90,6 +90,8 @@ def _lose(request: Request, loss: Loss) -> None:
     for field in _WISHES:
         if getattr(request, field) not in _EMPTY:
             loss.lose(field, name_of(request.protocol, field))
+    if request.seed is not None:  # 0 is a seed
+        loss.lose("seed", name_of(request.protocol, "seed"))
     if request.logprobs or request.top_logprobs:
         loss.lose("logprobs", name_of(request.protocol, "logprobs"))
     if request.cache_key:
