@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from baseload.money.amount import format_decimal, margin
+from baseload.money.amount import format_decimal, margin, round_half_even
 from baseload.money.compiled import NEUTRAL, OUTPUT, PROMPT, Compiled, Select, Table, Unpriced
 from baseload.money.price import PriceRow
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
-__all__ = ["Line", "Rated", "Unpriced", "hold_rates", "hold_units", "margin", "rate", "rate_nano"]
+__all__ = ["Line", "Quote", "Rated", "Unpriced", "hold_rates", "hold_units", "margin", "quote", "rate", "rate_nano"]
+
+PER_RATE = 1_000_000  # tokens
 
 # Text writes that vendors make without being asked to; longer lifetimes are billed only when the request says so.
 _HOLD_INPUT = ("input", "cache_write_5m", "cache_write_30m")
@@ -88,6 +90,34 @@ def hold_rates(
     # a model that only makes sound or images has no rate for text
     names_out = ["output", *(meter for meter in (extra if "output" in row.rate else OUTPUT) if meter in OUTPUT)]
     return _dearest(tables, names_in), _dearest(tables, names_out)
+
+
+class Quote(NamedTuple):
+    """What a call of known lengths is charged, in nano-units per 1,000,000 tokens (prices finer than that: half-even)."""
+
+    input: int
+    cache_read: int  # -1 = tokens read from a cache are not priced
+    cache_write: int  # of a write for the asked lifetime; the input rate where writing costs nothing more
+    output: int  # -1 = output is not priced (embeddings)
+
+
+def quote(row: PriceRow, at_ns: int, input_tokens: int, output_tokens: int, select: Select, write: str = "") -> Quote:
+    """The rates that settlement applies to a call of these lengths, selectors and instant: its table, not the dearest.
+
+    `write`: the meter of a cache write the request asks for ("cache_write_5m"), "" = none. Raises Unpriced where the
+    row does not price such a call.
+    """
+    entry = _compiled(row)
+    table = entry.find({"input": input_tokens, "output": output_tokens}, select, at_ns)
+    if "input" not in table.rates:
+        raise entry.no_rate("input", input_tokens)
+
+    def rate_of(meter: str) -> int:
+        return round_half_even(table.by_meter[meter] * PER_RATE, table.den) if meter in table.rates else -1
+
+    plain = rate_of("input")
+    written = rate_of(write) if write else -1
+    return Quote(plain, rate_of("cache_read"), written if written >= 0 else plain, rate_of("output"))
 
 
 def hold_units(
