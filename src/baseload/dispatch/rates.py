@@ -26,8 +26,8 @@ class RowRates:
     """One price row. Not thread-safe (its memory is one entry)."""
 
     __slots__ = (
-        "_band", "_found", "_minute", "_quote_minute", "_quotes", "always", "consent", "currency", "edges", "from_ns", "id",
-        "missing_side", "out_edges", "row", "steady", "thinks", "to_ns",
+        "_band", "_found", "_minute", "_quote_minute", "_quotes", "always", "consent", "currency", "edges", "from_ns",
+        "id", "missing_side", "out_edges", "row", "steady", "thinks", "to_ns",
     )  # fmt: skip
 
     def __init__(self, row: PriceRow) -> None:

@@ -120,16 +120,17 @@ _JOIN: dict[str, Callable[[Any, Any], Any]] = {
 def _nano(text: str) -> int:
     """A decimal text in nano-units, rounded down (a ceiling must not grow)."""
     digits, places = parse_decimal(text)
-    return digits * NANO // 10**places
+    whole: int = digits * NANO // 10**places
+    return whole
 
 
 class Bound:
     """A merged policy made ready. Compared by identity: keep one a policy (`Bounds`)."""
 
     __slots__ = (
-        "_sets", "attempts_max", "consents", "deadline_ns", "fallbacks", "first_token_ns", "hedge", "max_cost", "max_in",
-        "max_out", "objective", "pin", "policy", "priced", "quality_min", "require", "tokens_per_s_milli", "weights",
-        "work",
+        "_sets", "attempts_max", "consents", "deadline_ns", "fallbacks", "first_token_ns", "hedge", "max_cost",
+        "max_in", "max_out", "objective", "pin", "policy", "priced", "quality_min", "require", "tokens_per_s_milli",
+        "weights", "work",
     )  # fmt: skip
 
     def __init__(self, policies: Sequence[Policy], fx: Fx) -> None:
