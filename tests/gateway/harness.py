@@ -172,7 +172,12 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def gateway(home: Home, *, port: int = 0, args: tuple[str, ...] = (), log: str = "gateway.log") -> Iterator[Running]:
+def gateway(
+    home: Home, *, port: int = 0, args: tuple[str, ...] = (), log: str = "gateway.log", health: bool = False
+) -> Iterator[Running]:
+    """A gateway process. `health` False: no failure keeps an offer out of service, so that one can fail again and again."""
+    if not health:
+        args = ("--limit", "out_max_s=0", *args)
     if not (home.path / "snapshot.msgpack").exists():
         home.publish()
     port = port or free_port()

@@ -82,7 +82,7 @@ class _Day:
 class Share:
     """One set of limits: of an offer, or of a credential over several offers."""
 
-    __slots__ = ("_heard", "_requests", "_tokens", "concurrent", "in_flight", "limits")
+    __slots__ = ("_heard", "_requests", "_tokens", "concurrent", "in_flight", "limits", "watched")
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -99,6 +99,7 @@ class Share:
         if limits.tokens_per_day:
             self._tokens.append(_Day(limits.tokens_per_day))
         self._heard: dict[str, list[int]] = {}  # what -> [remaining, reset_ns]
+        self.watched = False  # the provider has spoken of limits
 
     def begin(self, now_ns: int, tokens: int) -> None:
         self.in_flight += 1
@@ -119,6 +120,7 @@ class Share:
 
     def heard(self, now_ns: int, said: Sequence[Heard]) -> None:
         """What the provider itself says is left; it holds until its reset, a minute at most where it names none."""
+        self.watched = True
         for one in said:
             reset = one.reset_ns if one.reset_ns > now_ns else now_ns + MINUTE_NS
             self._heard[one.what] = [one.remaining, min(reset, now_ns + DAY_NS)]

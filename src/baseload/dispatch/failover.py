@@ -64,7 +64,7 @@ def may_bill_twice(fault: str, sent: bool) -> bool:
 
 
 def wait_until(now_ns: int, waits: int, deadline_ns: int, retry_after_s: float | None, jitter: float) -> int:
-    """When to try again what has failed; 0 = not before the deadline. `waits`: how many there were; `jitter`: 0 to 1."""
+    """When to try again what has failed; 0 = not before the deadline. `waits`: how many there were before."""
     if not deadline_ns:
         return 0
     if retry_after_s is not None:

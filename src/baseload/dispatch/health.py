@@ -57,9 +57,11 @@ SAY = {
 class _Gate:
     """Closed for a while, then open for one probe."""
 
-    __slots__ = ("_probe_until_ns", "_step", "out_until_ns", "said", "why")
+    __slots__ = ("_longest_ns", "_probe_until_ns", "_step", "out_until_ns", "said", "why")
 
-    def __init__(self) -> None:
+    def __init__(self, longest_ns: int = WAIT_MAX_NS) -> None:
+        """`longest_ns`: no failure takes it out for longer; 0 = none does."""
+        self._longest_ns = longest_ns
         self.out_until_ns = 0  # 0 = in service
         self.said = False  # the provider itself named the instant
         self.why = ""  # key of WAITS
@@ -74,7 +76,10 @@ class _Gate:
         self._step += 1
         self.said = retry_after_s is not None
         if retry_after_s is not None:
-            wait = min(max(round(retry_after_s * S), S // 100), WAIT_MAX_NS)
+            wait = max(round(retry_after_s * S), S // 100)
+        wait = min(wait, self._longest_ns)
+        if not wait:
+            return
         self.why = why
         self._probe_until_ns = 0
         self.out_until_ns = now_ns + wait + round(wait * 0.1 * jitter)
@@ -139,8 +144,8 @@ class OfferHealth(_Gate):
         "tokens_per_s_milli",
     )
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, longest_ns: int = WAIT_MAX_NS) -> None:
+        super().__init__(longest_ns)
         self._row = 0  # failures in a row
         self._seen = self._failed = 0  # in the window
         self._window_ns = 0

@@ -1,8 +1,8 @@
 """When a second attempt is begun because the first is late (Dean and Barroso, "The Tail at Scale", CACM 2013). Pure.
 
-A second attempt starts at the 95th percentile of the first offer's time to first token, so about one call in twenty has
-one; a purse keeps it at that whatever happens. Both attempts are metered and billed by their providers' rules: the loser
-is closed where that stops its bill, else read to its end.
+A second attempt starts at the 95th percentile of the first offer's time to first token, so about one call in twenty
+has one; a purse keeps it at that whatever happens. Both attempts are metered and billed by their providers' rules: the
+loser is closed where that stops its bill, else read to its end.
 """
 
 from __future__ import annotations

@@ -1,82 +1,150 @@
-"""The merit order of one call: the eligible offers by expected cost, and why the others are not.
+"""The merit order at length, for people: every candidate, what it would cost by part, and why it is not eligible.
 
-In:     candidates with rates in one comparable currency, the expected tokens of the call.
-Out:    `pick` (the winner, one pass) and `order` (the whole list with reasons, for people).
-
-Expected cost = input tokens x input rate + expected output tokens x output rate, in integer nano-units per million
-tokens: no rounding can change an order. Equal cost: the lower offer id wins, so that a decision can be repeated.
+In:     a market and what a call wants of it; the same as `Market.decide`, which is the fast form of this.
+Out:    `Ranked` lines: the eligible ones in the order they would be asked, those of the last resort, then the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 
-
-class Candidate(Protocol):
-    """One offer as dispatch sees it. Rates are nano-units of the comparison currency per million tokens."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def name(self) -> str: ...
-    def rates(self, at_ns: int, input_tokens: int) -> tuple[int, int] | None:
-        """(input, output) rate in force at an instant, None = no price."""
-
-    def why_not(self, endpoint: str) -> str:
-        """Why this offer cannot serve the endpoint now, "" if it can."""
-
+from baseload.dispatch.cost import Parts, compared, parts
+from baseload.dispatch.market import Candidate, Decision, Market, Row, Wanted, judged, scores, slower, tokens_of
+from baseload.dispatch.seen import LINES_MAX, Seen, SeenLine
 
 C = TypeVar("C", bound=Candidate)
+MILLION = 1_000_000
 
 
-class Ranked(msgspec.Struct, frozen=True):
-    """One line of the merit order. `expected` is nano-units x million of the comparison currency; -1 = no price."""
+class Ranked(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the merit order. Amounts: nano-units x 1,000,000; `expected` in the comparison currency."""
 
-    offer: str
-    expected: int
-    why_not: str
-
-
-UNPRICED = "no price is in force"
-
-
-def expected_cost(rates: tuple[int, int], input_tokens: int, output_tokens: int) -> int:
-    """Nano-units times one million."""
-    return rates[0] * input_tokens + rates[1] * output_tokens
-
-
-def pick(candidates: Iterable[C], endpoint: str, at_ns: int, input_tokens: int, output_tokens: int) -> C | None:
-    """The cheapest eligible candidate, or None."""
-    best: C | None = None
-    best_cost = 0
-    for candidate in candidates:
-        if candidate.why_not(endpoint):
-            continue
-        rates = candidate.rates(at_ns, input_tokens)
-        if rates is None:
-            continue
-        cost = expected_cost(rates, input_tokens, output_tokens)
-        if best is None or cost < best_cost or (cost == best_cost and candidate.id < best.id):
-            best, best_cost = candidate, cost
-    return best
+    offer: int
+    name: str
+    credential: int
+    provider: str
+    vendor: str
+    rank: int  # from 1; 0 = not eligible
+    expected: int  # -1 = no price
+    currency: str = ""  # of `parts`
+    parts: Parts | None = None
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    why_not: str = ""
+    reservation: str = ""  # why it comes after others although it is eligible
+    quality: int = 0
+    certificate: str = ""
+    first_token_ms: int = 0
+    tokens_per_s: int = 0
+    in_flight: int = 0
 
 
-def order(
-    candidates: Iterable[Candidate], endpoint: str, at_ns: int, input_tokens: int, output_tokens: int
-) -> list[Ranked]:
-    """Every candidate: the eligible ones first, by expected cost, then the others with the reason."""
-    eligible: list[tuple[int, int, Ranked]] = []
-    others: list[Ranked] = []
-    for candidate in candidates:
-        rates = candidate.rates(at_ns, input_tokens)
-        why = candidate.why_not(endpoint) or ("" if rates else UNPRICED)
-        cost = expected_cost(rates, input_tokens, output_tokens) if rates else -1
-        line = Ranked(candidate.name, cost, why)
+def order(market: Market[C], wanted: Wanted) -> list[Ranked]:
+    """Every candidate of a market."""
+    listing = market.listing(wanted)
+    able: list[tuple[int, int, Row[C]]] = []
+    cheapest = wanted.bound.objective == "cheapest"
+    resort: list[tuple[int, Row[C], str]] = []
+    lines: list[Ranked] = []
+    costs: dict[tuple[int, int], int] = {}
+    now_ns = wanted.now_ns
+    for row in listing.rows:
+        tokens = tokens_of(wanted, row.offer)
+        cost = row.charged(wanted, tokens, _cached(wanted, row))
+        soft, rank, why = judged(row, wanted, tokens, cost)
+        out = row.access.why_not(now_ns) or row.health.why_not(now_ns)
         if why:
-            others.append(line)
+            lines.append(_line(row, wanted, 0, cost, why))
+        elif out and row.access.last_resort(now_ns) and row.health.last_resort(now_ns):
+            resort.append((cost, row, out))
+        elif out:
+            lines.append(_line(row, wanted, 0, cost, out))
         else:
-            eligible.append((cost, candidate.id, line))
-    return [line for _, _, line in sorted(eligible, key=lambda entry: entry[:2])] + others
+            costs[row.key] = cost
+            able.append((soft + slower(row.health, wanted.bound), rank if cheapest else cost, row))
+    scored = [
+        (soft, score, row.offer.id, row.health.in_flight, row.offer.credential, row, costs[row.key])
+        for (soft, _, row), score in zip(able, scores(able, wanted), strict=True)
+    ]
+    scored.sort(key=lambda entry: entry[:5])
+    first = [
+        _line(
+            row,
+            wanted,
+            place,
+            cost,
+            "",
+            "has work waiting, is slower than asked or has a smaller output limit" if soft else "",
+        )
+        for place, (soft, _, _, _, _, row, cost) in enumerate(scored, 1)
+    ]
+    resort.sort(key=lambda entry: (entry[0], entry[1].key))
+    last = [
+        _line(row, wanted, place, cost, "", f"only when nothing else can serve: {out}")
+        for place, (cost, row, out) in enumerate(resort, len(first) + 1)
+    ]
+    others = [_named(offer, 0, -1, why) for offer, why in listing.excluded]
+    return first + last + lines + others
+
+
+def _cached(wanted: Wanted, row: Row[C]) -> int:
+    return wanted.cached.get(row.key, 0) if wanted.cached else 0
+
+
+def _named(offer: Candidate, rank: int, expected: int, why: str) -> Ranked:
+    facts = offer.facts
+    return Ranked(
+        offer=offer.id, name=facts.name, credential=offer.credential, provider=facts.provider, vendor=facts.vendor,
+        rank=rank, expected=expected, why_not=why,
+    )  # fmt: skip
+
+
+def _line(row: Row[C], wanted: Wanted, rank: int, cost: int, why: str, reservation: str = "") -> Ranked:
+    offer, facts, health = row.offer, row.offer.facts, row.health
+    tokens = tokens_of(wanted, offer)
+    found, cached = None, 0
+    price = offer.price_at(wanted.at_ns)
+    if price is not None and not wanted.units:
+        quote = price.quote(wanted.at_ns, tokens, wanted.output_tokens, wanted.thinking, wanted.write)
+        if quote is not None:
+            cached = min(_cached(wanted, row), tokens) if quote.cache_read >= 0 else 0
+            found = parts(quote, tokens, cached, wanted.output_tokens, writes=bool(wanted.write))
+    work = wanted.bound.work
+    return Ranked(
+        offer=offer.id, name=facts.name, credential=offer.credential, provider=facts.provider, vendor=facts.vendor,
+        rank=rank, expected=cost, currency=price.currency if price is not None else "", parts=found,
+        input_tokens=tokens, cached_tokens=cached, output_tokens=wanted.output_tokens, why_not=why,
+        reservation=reservation, quality=facts.quality.get(work, facts.quality.get("", 0)),
+        certificate=facts.certificates.get(work, facts.certificates.get("", "")),
+        first_token_ms=health.first_token_ns // MILLION, tokens_per_s=health.tokens_per_s_milli // 1000,
+        in_flight=health.in_flight,
+    )  # fmt: skip
+
+
+def expected_of(line: Ranked, exchange: tuple[int, int]) -> int:
+    """`expected` again, from the parts: a check that both ways of computing agree."""
+    return compared(line.parts.total, exchange) if line.parts is not None else -1
+
+
+def seen(decision: Decision[C], currency: str, why: str) -> Seen:
+    """What a decision saw, as it is kept with the reading: the winner, the others by cost, then those not eligible.
+
+    `currency` is the one of the comparison; `why` there was an attempt after the first.
+    """
+    rows, costs, winner, wanted = decision.rows, decision.costs, decision.row, decision.wanted
+    eligible = sorted((cost, at) for at, cost in enumerate(costs) if cost >= 0 and rows[at] is not winner)
+    lines: list[SeenLine] = []
+    if winner is not None:
+        lines.append(SeenLine(*winner.key, _nano(decision.cost)))
+    lines += [SeenLine(*rows[at].key, _nano(cost)) for cost, at in eligible[: LINES_MAX - 1]]
+    lines += [SeenLine(*rows[at].key, -1, reason) for at, reason in decision.whys.items()]
+    lines += [SeenLine(offer.id, offer.credential, -1, reason) for offer, reason in decision.excluded]
+    tokens = (decision.tokens, decision.cached, wanted.output_tokens)
+    return Seen(wanted.bound.objective, currency, *tokens, lines[:LINES_MAX], why)
+
+
+def _nano(cost: int) -> int:
+    return (cost + MILLION // 2) // MILLION

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Raw
 
+from baseload.dispatch.policy import Policy
 from baseload.gateway.routing import Route
 from baseload.wire import chat, gemini, media, messages, responses
 from baseload.wire.ask import OFF, Ask, InvalidMember
@@ -43,6 +44,7 @@ class Asked(msgspec.Struct, gc=False):
     members: Any  # dict[str, Raw]; a form for transcriptions
     size: int  # bytes of its body
     pinned: Pinned | None = None  # the reply that this request goes on from
+    policy: Policy | None = None  # what the call itself asks of dispatch
 
 
 Reader = Callable[[dict[str, Raw], Route], Ask]

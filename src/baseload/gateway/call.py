@@ -17,10 +17,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from baseload.errors import Defect, ProviderFault
-from baseload.gateway.asked import Asked
 from baseload.gateway.catalog import Offer
 from baseload.gateway.http_text import date_line
-from baseload.gateway.journal.entries import Hold, Progress
+from baseload.gateway.journal.entries import Hold, Progress, Reading
 from baseload.gateway.passage import Passage
 from baseload.gateway.reckon import hold_nano, reading_of
 from baseload.providers.faults import Fault, client_view
@@ -30,14 +29,17 @@ from baseload.wire.metering import Meter
 from baseload.wire.protocols import DOORS, DoorKind
 
 if TYPE_CHECKING:
-    from baseload.dispatch.rates import RowRates
-    from baseload.gateway.core import Gateway
+    from baseload.gateway.course import Course
+    from baseload.gateway.dispatching import Choice
     from baseload.gateway.downstream import Downstream
     from baseload.gateway.upstream import Upstream
 
 log = logging.getLogger("baseload.gateway")
 
 HOLD_S = 3600  # a hold that nobody settled releases itself
+PROMPT_METERS = frozenset(
+    ("input_uncached", "cache_read", "cache_write_5m", "cache_write_30m", "cache_write_1h", "cache_write_12h")
+)
 DROPPED_MAX = 2000  # characters of x-baseload-dropped
 
 
@@ -50,7 +52,7 @@ class Call(ABC):
     """One attempt to serve a client's request at one offer."""
 
     # Most calls keep most of these, so they are set on the class and not 20 times a call.
-    sent_ns = first_ns = 0
+    sent_ns = first_ns = text_ns = 0  # the request left, a byte of the reply came, its first text
     status = 0
     request_bytes = reply_bytes = 0
     upstream: Upstream | None = None
@@ -72,33 +74,47 @@ class Call(ABC):
     _progress_frames = 0
     _started = False
     _stopping = False  # the gateway is
+    flags: tuple[str, ...] = ()  # of its reading
+    _fault: Fault | None = None  # what ended it
+    _reserved = 0  # tokens taken from the provider's limits
     hold: Hold
 
-    def __init__(self, gw: Gateway, down: Downstream, asked: Asked, offer: Offer) -> None:
-        self.gw = gw
+    def __init__(self, course: Course, down: Downstream, choice: Choice) -> None:
+        asked = course.asked
+        self.gw = course.gw
+        self.course = course
+        self.choice = choice
         self.down: Downstream | None = down
         self.asked = asked
         self.key = asked.key
         self.endpoint = asked.route.endpoint
         self.ask = asked.ask
-        self.offer = offer
-        self.id = gw.new_id()
+        self.offer: Offer = choice.offer
+        self.id = course.id
+        self.attempt = course.attempts
+        self.passage = choice.passage
+        self.kind = DOORS[choice.passage.door]
         self.accepted_ns = down.accepted_ns
         self._parts: list[bytes] = []
 
     # -- the client's request
 
-    def begin(self, passage: Passage, cost: RowRates, charge: RowRates | None) -> None:
+    def begin(self) -> None:
         """Writes the hold and hands the request to the provider once the hold is in the journal."""
-        gw, offer, ask, key = self.gw, self.offer, self.ask, self.key
+        gw, offer, ask, key, choice = self.gw, self.offer, self.ask, self.key, self.choice
         body_size = self.request_bytes = self.asked.size
-        self.passage = passage
-        self.kind = DOORS[passage.door]
-        self._body = passage.body
+        self._body = self.passage.body
+        cost, charge = choice.cost, choice.charge
         nano = hold_nano(self, cost, charge)
         charge_id = charge.id if charge is not None else 0
+        now_ns = gw.clock_ns()
+        offer.health.begin(now_ns)
+        if offer.access.why:
+            offer.access.probing(now_ns)
+        self._reserved = choice.expected_tokens
+        offer.capacity.begin(now_ns, self._reserved)
         self.hold = Hold(
-            self.id, 1, key.account.id, key.id, offer.id, cost.id, charge_id, key.tariff.id, ask.model,
+            self.id, self.attempt, key.account.id, key.id, offer.id, cost.id, charge_id, key.tariff.id, ask.model,
             self.endpoint, ask.stream, nano, (charge or cost).currency, body_size,
             self.accepted_ns, self.accepted_ns + HOLD_S * 1_000_000_000, gw.catalog.version,
         )  # fmt: skip
@@ -135,7 +151,7 @@ class Call(ABC):
         body, passage = self._body, self.passage
         fixed = passage.way.fixed
         head = fixed[self.ask.stream] if fixed is not None and passage.plain else self._request_head(body)
-        deadline = gw.wheel.now + self.offer.provider.first_byte_timeout_s
+        deadline = gw.wheel.now + self.course.patience_s(self.offer.provider.first_byte_timeout_s)
         connection.send(self, b"%b%d\r\n\r\n" % (head, len(body)), body, deadline)
 
     def _request_head(self, body: bytes) -> bytes:
@@ -170,8 +186,8 @@ class Call(ABC):
     # -- ends
 
     def _fail(self, fault: Fault, *, unsent: bool = False) -> None:
-        """The attempt failed: a reading, and an answer in the client's own protocol."""
-        refusal = refusals.Draining() if self._stopping else client_view(fault)
+        """The attempt failed: a reading, and the next attempt, or an answer in the client's own protocol."""
+        self._fault = fault
         self.gw.tell(self.offer, fault)
         started = self._started
         unsent = unsent or not self.sent_ns  # a stopping gateway ends calls that still waited for a connection or token
@@ -182,6 +198,12 @@ class Call(ABC):
         reported = self.meter is not None and bool(self.meter.usages)  # a stream that told its input before it failed
         answered = self.status != 0 and not (started or reported) and fault.kind not in ("cut", "timeout", "garbage")
         protocol = self.asked.route.protocol
+        self.course.failed(self, fault)
+        follow = None if started or self._stopping or self.down is None else self.course.follow(self, fault)
+        if follow is not None:
+            self._supersede(outcome, fault, unsent=unsent or answered, follow=follow)
+            return
+        refusal = refusals.Draining() if self._stopping else client_view(self.course.told(fault, started=started))
         status = 200 if started else status_of(protocol, refusal)
         self._settle(outcome, fault=fault.kind, status=status, unsent=unsent or answered)
 
@@ -194,6 +216,17 @@ class Call(ABC):
                 self.gw.answer_refusal(client, refusal, self.id, self.offer)
 
         self._conclude(answer)
+
+    def _supersede(self, outcome: str, fault: Fault, *, unsent: bool, follow: Callable[[Downstream], None]) -> None:
+        """Another attempt takes over, and the client sees nothing of this one."""
+        client = self.down
+        assert client is not None
+        self.flags = self.course.flags_of(fault.kind, sent=not unsent)
+        self._settle(outcome, fault=fault.kind, status=0, unsent=unsent)
+        self.down = None
+        self._finish()
+        self.gw.tick.touch()
+        follow(client)
 
     def _conclude(self, send: Callable[[Downstream], None] | None) -> None:
         """The reading is written: once it is in the journal the client gets the end, and this call is over.
@@ -249,11 +282,31 @@ class Call(ABC):
         )  # fmt: skip
         gw.journal.append(reading)
         offer = self.offer
+        self._report(outcome, reading, end_ns)
         series = offer.series.get(self.endpoint)
         if series is None:
             series = offer.series[self.endpoint] = gw.metrics.series(offer.model, offer.name, self.endpoint)
         first_ns = self.first_ns
         gw.metrics.count_call(series, outcome, reading.meters, end_ns - self.accepted_ns, first_ns - self.accepted_ns)
+
+    def _report(self, outcome: str, reading: Reading, now_ns: int) -> None:
+        """What this attempt showed of its offer, for the next decisions."""
+        offer, fault, meters = self.offer, self._fault, reading.meters
+        told = outcome != "client_left" and not self._stopping and "not_asked" not in self.flags
+        kind, by, after = (
+            (fault.kind, fault.by, fault.retry_after_s) if fault is not None else (reading.fault, "", None)
+        )
+        jitter = self.gw.jitter() if kind else 0.0
+        offer.health.end(now_ns, kind, by=by, retry_after_s=after, jitter=jitter, told=told)
+        if told and (kind or offer.access.why):
+            offer.access.end(now_ns, kind, by=by, retry_after_s=after, jitter=jitter)
+        output = meters.get("output_total", 0)
+        if self._started and self.meter is not None and outcome == "ok":
+            offer.health.first(self.text_ns - self.sent_ns)
+            offer.health.generated(output, now_ns - self.text_ns)
+        used = sum(count for meter, count in meters.items() if meter in PROMPT_METERS) + output if meters else -1
+        offer.capacity.end(now_ns, self._reserved, used)
+        self.gw.dispatcher.learn(self.asked, offer, reading)
 
     def _finish(self) -> None:
         gw = self.gw
@@ -268,6 +321,10 @@ class Call(ABC):
         if dropped:
             named = ", ".join(dropped)[:DROPPED_MAX]
             request_id += b"x-baseload-dropped: %b\r\n" % _header_text(named)
+        if self.attempt > 1:
+            request_id += b"x-baseload-attempts: %d\r\n" % self.attempt
+        if self.offer.model != self.ask.model:  # a group or a fallback
+            request_id += b"x-baseload-model: %b\r\n" % _header_text(self.offer.model)
         return b"%bx-baseload-call-id: %b\r\nx-baseload-offer: %b\r\n%b%b" % (
             kind, self.id.encode(), self.offer.name_bytes, request_id, date_line(self.first_ns),
         )  # fmt: skip
@@ -330,4 +387,4 @@ class Call(ABC):
         if meter is None or self.settled or meter.frames == self._progress_frames:
             return None
         self._progress_frames = meter.frames
-        return Progress(self.id, 1, at_ns, meter.frames, meter.text_bytes)
+        return Progress(self.id, self.attempt, at_ns, meter.frames, meter.text_bytes)

@@ -12,11 +12,15 @@ import ssl
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from baseload.dispatch.capacity import Capacity, Share
+from baseload.dispatch.health import CredentialHealth, OfferHealth
 from baseload.dispatch.market import Market
+from baseload.dispatch.policy import Policy
 from baseload.dispatch.rates import Pair, RowRates
+from baseload.dispatch.rules import OfferFacts
 from baseload.errors import Refusal
 from baseload.gateway.doors import Door, doors_of
-from baseload.gateway.snapshot import AccountRow, KeyRow, OfferRow, ProviderRow, Snapshot
+from baseload.gateway.snapshot import AccountRow, GroupRow, KeyRow, OfferRow, ProviderRow, Snapshot
 from baseload.gateway.vault import Vault
 from baseload.providers.catalogue import vendor
 from baseload.providers.vendor import Vendor
@@ -35,20 +39,27 @@ _COUNTS = ("messages", "responses", "gemini")  # protocols in which a provider m
 
 
 class Offer:
-    """One offer, ready to serve: its request head is written once, its price is looked up by instant."""
+    """One offer with one of its provider's credentials, ready to serve: its request head is written once, its price is
+    looked up by instant. Health, capacity and bytes a token outlive the snapshot: `dispatching` puts them here."""
 
     __slots__ = (
         "_fx",
         "_price",
+        "access",
         "bytes_per_token",
+        "capacity",
         "changes",
+        "credential",
         "doors",
         "edges",
         "endpoints",
+        "facts",
         "fault_headers",
         "half_priced",
+        "health",
         "id",
         "id_headers",
+        "milli_bytes",
         "model",
         "name",
         "name_bytes",
@@ -56,6 +67,7 @@ class Offer:
         "pool",
         "prices",
         "provider",
+        "reference",
         "row",
         "series",
         "tls",
@@ -66,9 +78,17 @@ class Offer:
     )
 
     def __init__(
-        self, row: OfferRow, provider: ProviderRow, prices: list[RowRates], vault: Vault, fx: tuple[int, int]
+        self,
+        row: OfferRow,
+        provider: ProviderRow,
+        prices: list[RowRates],
+        vault: Vault,
+        fx: tuple[int, int],
+        credential: int = 0,
     ) -> None:
         self.row = row
+        self.credential = credential  # which of its provider's, 0 = the first
+        self.reference = (provider.credential, *provider.credentials)[credential]
         self.id = row.id
         self.name = row.name
         self.name_bytes = row.name.encode("latin-1", "replace")
@@ -93,13 +113,24 @@ class Offer:
         self.edges = tuple(edge for price in prices for edge in price.edges)
         self.changes = tuple(at for price in prices for at in (price.from_ns, price.to_ns))
         self._price: RowRates | None = None
+        self.health = OfferHealth()
+        self.access = CredentialHealth()
+        self.capacity = Capacity(Share(row.limits), Share(provider.limits))
+        self.milli_bytes = int(self.bytes_per_token * 1000)
+        self.facts = OfferFacts(
+            id=row.id, name=row.name, provider=provider.name, vendor=provider.dialect,
+            region=row.region or provider.region, residency=row.residency or provider.residency,
+            supply=row.supply or ("base" if provider.kind == "engine" else "contract"),
+            capabilities=frozenset(row.capabilities) if row.capabilities is not None else None,
+            quality=row.quality, certificates=row.certificates, context_max=row.context_max, output_max=row.output_max,
+        )  # fmt: skip
         try:
             self.vendor: Vendor = vendor(provider.dialect)
             self.id_headers = tuple(
                 dict.fromkeys([*(n.encode() for n in self.vendor.request_id_headers), b"x-request-id"])
             )
             self.fault_headers = (*self.vendor.retry_headers, *self.vendor.error_headers, *_FAULT_HEADERS)
-            secret = vault.resolve(provider.credential)
+            secret = vault.resolve(self.reference)
             for name in row.endpoints:
                 self.ways[name] = Door(name, row, provider, self.vendor, secret)
             for name in (*(f"{counting}_count" for counting in _COUNTS), "gemini_embed_batch", "qwen_multimodal"):
@@ -110,6 +141,11 @@ class Offer:
             self.trouble = str(refusal)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             self.trouble = f"provider {provider.name} cannot be reached as it is declared: {error}"
+
+    @property
+    def exchange(self) -> tuple[int, int]:
+        """(numerator, denominator) from the currency of its prices to the comparison currency."""
+        return self._fx
 
     @property
     def vendor_choices_max(self) -> int:
@@ -182,11 +218,12 @@ class Tariff:
 
 
 class Key:
-    """A caller."""
+    """A caller. `policies`: those that bind it, outermost first: of the accounts above, of its account, its own."""
 
-    __slots__ = ("account", "expires_ns", "id", "models", "tariff")
+    __slots__ = ("account", "expires_ns", "id", "models", "policies", "tariff")
 
-    def __init__(self, row: KeyRow, account: AccountRow, tariff: Tariff) -> None:
+    def __init__(self, row: KeyRow, account: AccountRow, tariff: Tariff, policies: tuple[Policy, ...]) -> None:
+        self.policies = policies
         self.id = row.id
         self.account = account
         self.tariff = tariff
@@ -206,6 +243,15 @@ class Catalog:
             for row in snapshot.tariffs
         }
         accounts = {row.id: row for row in snapshot.accounts}
+        policies = {row.id: row.policy for row in snapshot.policies}
+        self.fx = {snapshot.fx_base: (1, 1), **{currency: _fraction(text) for currency, text in snapshot.fx.items()}}
+        self.fx_base = snapshot.fx_base
+        self.groups: dict[str, GroupRow] = {row.name: row for row in snapshot.groups}
+        self.name_policies: dict[str, Policy] = {
+            name: policies[id_]
+            for name, id_ in (*snapshot.model_policies.items(), *((row.name, row.policy) for row in snapshot.groups))
+            if id_ in policies
+        }
         self._vault = vault
         self._keys: dict[bytes, Key] = {}
         self.pin_secret = vault.derived(b"response ids")
@@ -213,17 +259,19 @@ class Catalog:
             account = accounts.get(row.account)
             if account is None or account.disabled or account.tariff not in tariffs:
                 continue
-            self._keys[row.hash] = Key(row, account, tariffs[account.tariff])
+            bind = tuple(policies[id_] for id_ in (*account.policies, row.policy) if id_ in policies)
+            self._keys[row.hash] = Key(row, account, tariffs[account.tariff], bind)
         self._known: dict[bytes, Key] = {}
         self.models: dict[str, list[Offer]] = {}
         troubles: dict[tuple[str, str], list[str]] = {}
         for offer_row in snapshot.offers:
             provider = self.providers[offer_row.provider]
             rows = _rows(offer_row.cost_prices, prices)
-            offer = Offer(offer_row, provider, rows, vault, _exchange(rows, snapshot))
-            if offer.trouble:
-                troubles.setdefault((provider.name, offer.trouble), []).append(offer.name)
-            self.models.setdefault(offer.model, []).append(offer)
+            for credential in range(1 + len(provider.credentials)):
+                offer = Offer(offer_row, provider, rows, vault, _exchange(rows, snapshot), credential)
+                if offer.trouble:
+                    troubles.setdefault((provider.name, offer.trouble), []).append(offer.name)
+                self.models.setdefault(offer.model, []).append(offer)
         self.troubles = tuple(
             f"provider {name} cannot serve {', '.join(offers[:3])}{', ...' if offers[3:] else ''}: {trouble}"
             for (name, trouble), offers in troubles.items()
@@ -249,7 +297,7 @@ class Catalog:
     def no_model(self, model: str, key: Key) -> Refusal:
         """The refusal for a model that nobody offers, with the nearest names this key may use."""
         refusal = refusals.ModelNotFound(model)
-        names = [name for name in self.models if not key.models or name in key.models]
+        names = [name for name in (*self.models, *self.groups) if not key.models or name in key.models]
         close = difflib.get_close_matches(model[:100], names, n=3, cutoff=0.5)
         if close:
             refusal.fix = f"Did you mean {' or '.join(close)}? {refusal.fix}"
@@ -291,6 +339,10 @@ def _exchange(rows: list[RowRates], snapshot: Snapshot) -> tuple[int, int]:
     text = snapshot.fx.get(rows[0].currency)
     if text is None:
         return _NO_RATE
+    return _fraction(text)
+
+
+def _fraction(text: str) -> tuple[int, int]:
     whole, _, part = text.partition(".")
     return int(whole + part), 10 ** len(part)
 

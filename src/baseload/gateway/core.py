@@ -9,19 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import random
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from baseload.dispatch import merit
-from baseload.dispatch.rates import RowRates
 from baseload.errors import Refusal
-from baseload.gateway.asked import Asked, read_asked
+from baseload.gateway.asked import read_asked
 from baseload.gateway.call import Call
-from baseload.gateway.catalog import OUTPUT_GUESS, Catalog, Key, Offer, tls_context
+from baseload.gateway.catalog import Catalog, Key, Offer, tls_context
 from baseload.gateway.counting import Counting
+from baseload.gateway.course import Course
+from baseload.gateway.dispatching import Dispatcher
 from baseload.gateway.downstream import Downstream
 from baseload.gateway.head import Head
 from baseload.gateway.http_text import date_line
@@ -29,8 +30,6 @@ from baseload.gateway.journal.entries import Refused
 from baseload.gateway.journal.writer import JournalWriter
 from baseload.gateway.limits import Limits
 from baseload.gateway.metrics import Metrics
-from baseload.gateway.passage import Passage, passage_of
-from baseload.gateway.relay import Relay
 from baseload.gateway.routes import Routes
 from baseload.gateway.routing import protocol_of
 from baseload.gateway.thoughts import ThoughtStore
@@ -41,7 +40,6 @@ from baseload.gateway.wheel import Wheel
 from baseload.providers.faults import OURS, Fault
 from baseload.providers.mask import mask
 from baseload.wire import refusals
-from baseload.wire.canon.carry import Uncarried
 from baseload.wire.envelope import error_body, error_headers, status_of
 
 if TYPE_CHECKING:
@@ -106,11 +104,14 @@ class Gateway:
         self.thoughts = ThoughtStore()
         self.tokens = Tokens(self)
         self.counting = Counting(self)
+        self.dispatcher = Dispatcher(self)
+        self.dispatcher.attach(catalog)
         self._routes = Routes(self, control)
         self.wheel.every_step.append(self._every_step)
         _tell_troubles(catalog, ())
 
     clock_ns = staticmethod(time.time_ns)
+    jitter = staticmethod(random.random)
 
     def new_id(self) -> str:
         """Unique over processes and restarts, ordered within a process."""
@@ -179,110 +180,21 @@ class Gateway:
             if route.counts:
                 self.counting.serve(connection, asked)
                 return
-            offer, cost, charge = self.choose(asked, connection.accepted_ns)
+            found = self.dispatcher.open(asked, connection.accepted_ns)
             if not self.journal.accepting:
                 raise self.journal.refusal()
-            call = Relay(self, connection, asked, offer)
-            try:
-                passage = passage_of(asked, offer, call.id, call.accepted_ns, self.thoughts, self.catalog.pin_secret)
-            except Uncarried as uncarried:
-                offer, cost, charge, passage = self._next_able(call, offer, uncarried)
-                call.offer = offer
-            connection.served = call  # before it begins: a call may be over when `begin` returns
-            call.begin(passage, cost, charge)
+            Course(self, connection, asked, found).begin(connection)
         except Refusal as refusal:
             connection.served = None
             self.refuse(connection, head, refusal, model=model)
 
-    def choose(self, asked: Asked, at_ns: int) -> tuple[Offer, RowRates, RowRates | None]:
-        """The offer, what it costs us, and what the account pays by (None = cost plus margin)."""
-        ask, key, endpoint = asked.ask, asked.key, asked.route.endpoint
-        model = ask.model
-        offers = self.catalog.models.get(model)
-        if offers is None:
-            raise self.catalog.no_model(model, key)
-        if key.models and model not in key.models:
-            raise refusals.ModelNotAllowed(model)
-        input_tokens = int(asked.size / offers[0].bytes_per_token) + 1
-        output_tokens = ask.max_output or OUTPUT_GUESS
-        if ask.units:
-            offer = self._cheapest_by_units(asked, offers, at_ns, input_tokens)
-        elif ask.n > 1 or asked.pinned is not None:
-            able = self._able(asked, offers)
-            offer = merit.pick(able, endpoint, at_ns, input_tokens, output_tokens)
-        else:
-            market = self.catalog.markets.get((model, endpoint))
-            offer = market.pick(at_ns, input_tokens, output_tokens) if market is not None else None
-        if offer is None:
-            raise self._why_none(offers, endpoint, model, at_ns, input_tokens, output_tokens)
-        cost = offer.price_at(at_ns)
-        assert cost is not None
-        return offer, cost, key.tariff.price_at(model, at_ns)
-
-    def _cheapest_by_units(self, asked: Asked, offers: list[Offer], at_ns: int, input_tokens: int) -> Offer | None:
-        """For what is priced by images, characters or time. An offer priced by tokens is compared by its input."""
-        units = dict(asked.ask.units)
-        best: tuple[int, int, Offer] | None = None
-        for offer in offers:
-            cost = offer.expected_units(at_ns, units, input_tokens) if not offer.why_not(asked.route.endpoint) else None
-            if cost is not None and (best is None or (cost, offer.id) < best[:2]):
-                best = (cost, offer.id, offer)
-        return best[2] if best is not None else None
-
-    def _able(self, asked: Asked, offers: list[Offer]) -> list[Offer]:
-        """The offers that can serve so many choices, and that hold the state which the request goes on from."""
-        ask = asked.ask
-        able = [offer for offer in offers if not 0 < offer.vendor_choices_max < ask.n]
-        if not able:
-            raise refusals.TooManyChoices(ask.model, ask.n, max(offer.vendor_choices_max for offer in offers))
-        pinned = asked.pinned
-        if pinned is None:
-            return able
-        able = [offer for offer in able if offer.provider.id == pinned.provider and "responses" in offer.ways]
-        if not able:
-            raise refusals.StateUnsupported(ask.model, "previous_response_id")
-        return able
-
-    def _next_able(
-        self, call: Call, tried: Offer, uncarried: Uncarried
-    ) -> tuple[Offer, RowRates, RowRates | None, Passage]:
-        """The next offer in merit order whose protocol can carry what is asked; else the first one's refusal."""
-        asked, at_ns = call.asked, call.accepted_ns
-        offers = {offer.name: offer for offer in self.catalog.models[asked.ask.model]}
-        if asked.pinned is not None or len(offers) == 1:
-            raise uncarried
-        input_tokens = int(asked.size / tried.bytes_per_token) + 1
-        output_tokens = asked.ask.max_output or OUTPUT_GUESS
-        able = self._able(asked, list(offers.values()))
-        for line in merit.order(able, asked.route.endpoint, at_ns, input_tokens, output_tokens):
-            offer = offers[line.offer]
-            cost = offer.price_at(at_ns)
-            if line.why_not or offer is tried or cost is None:
-                continue
-            try:
-                passage = passage_of(asked, offer, call.id, at_ns, self.thoughts, self.catalog.pin_secret)
-            except Uncarried:
-                continue
-            return offer, cost, asked.key.tariff.price_at(asked.ask.model, at_ns), passage
-        raise uncarried
-
-    def _why_none(
-        self, offers: list[Offer], endpoint: str, model: str, at_ns: int, input_tokens: int, output_tokens: int
-    ) -> Refusal:
-        able = [offer for offer in offers if endpoint in offer.endpoints]
-        if not able:
-            return refusals.EndpointNotServed(model, endpoint, {name for offer in offers for name in offer.endpoints})
-        unpriced = [offer for offer in able if not offer.trouble]
-        if unpriced:
-            half = unpriced[0].half_priced
-            lack = f" has no rate for {half}" if half else ""
-            return refusals.Unpriced(model, f"offer {', '.join(offer.name for offer in unpriced[:3])}{lack}")
-        if model in self._told:  # once a catalog: a client that repeats must not fill the log
-            return refusals.NoProvider(model)
+    def tell_none(self, model: str, offers: list[Offer]) -> None:
+        """Logs why nothing can serve a model. Once a catalog: a client that repeats must not fill the log."""
+        if model in self._told:
+            return
         self._told.add(model)
-        for line in merit.order(able, endpoint, at_ns, input_tokens, output_tokens):
-            log.warning("no offer for %s: %s: %s", model, line.offer, line.why_not)
-        return refusals.NoProvider(model)
+        for offer in offers:
+            log.warning("no offer for %s: %s: %s", model, offer.name, offer.trouble)
 
     def tell(self, offer: Offer, fault: Fault) -> None:
         """Logs a failure that only the operator can mend: clients are told none of it. Not at every call."""
@@ -380,6 +292,7 @@ class Gateway:
     def use(self, catalog: Catalog) -> None:
         """Serves by a new catalog from now on; running calls keep what they began with."""
         _tell_troubles(catalog, self.catalog.troubles)
+        self.dispatcher.attach(catalog)
         self.catalog = catalog
         self._told.clear()
         self._told_at.clear()

@@ -63,7 +63,11 @@ class Counting:
 
     def serve(self, connection: Downstream, asked: Asked) -> None:
         """Raises Refusal as a call of the same model would."""
-        offer, _, _ = self._gw.choose(asked, connection.accepted_ns)
+        found = self._gw.dispatcher.open(asked, connection.accepted_ns)
+        decision = found.decide()
+        if decision is None or decision.offer is None:
+            raise found.none_eligible()
+        offer = decision.offer
         protocol = asked.route.endpoint
         way = offer.ways.get(f"{protocol}_count") if offer.doors[protocol] == protocol else None
         if way is None:

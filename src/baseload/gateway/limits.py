@@ -23,6 +23,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     drain_s: float = 120.0  # reading on after the client left, to learn what is billed
     drains_max: int = 256
     drain_bytes_max: int = 64 * 1024 * 1024
+    out_max_s: float = (
+        3600.0  # the longest that failures keep an offer or a credential out of service; 0 = they never do
+    )
     shutdown_s: float = 30.0  # running calls may finish
 
 

@@ -114,13 +114,16 @@ def reading_of(
     if call.ask.thinking is not None:
         select = {**select, "thinking": call.ask.thinking}
     flags = (*usage.flags, "resent") if call.resent else usage.flags
+    if call.flags:
+        flags = (*flags, *call.flags)
+    expected_nano, expected = call.choice.expected()
     return Reading(
-        call.id, 1, hold.account, hold.key, hold.offer, hold.cost_price, hold.charge_price, hold.tariff, hold.model,
-        hold.endpoint, hold.stream, outcome, status if call.down is not None else 0, fault, usage.meters,
+        call.id, call.attempt, hold.account, hold.key, hold.offer, hold.cost_price, hold.charge_price, hold.tariff,
+        hold.model, hold.endpoint, hold.stream, outcome, status if call.down is not None else 0, fault, usage.meters,
         usage.input_provenance, usage.output_provenance, flags, select, usage.reported_cost, usage.raw, delivered,
         hold.accepted_ns, call.sent_ns, call.first_ns, end_ns, hold.request_bytes, call.reply_bytes, call.upstream_id,
         call.upstream_model or (meter.upstream_model if meter is not None else ""), hold.currency, hold.hold_nano,
-        hold.snapshot,
+        hold.snapshot, offer.credential, expected_nano, expected, call.choice.seen(call.gw.catalog.fx_base),
     )  # fmt: skip
 
 

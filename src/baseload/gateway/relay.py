@@ -44,9 +44,9 @@ class Relay(Call):
     _gathered: Gathered | None = None  # a stream came that nobody asked for
 
     def on_reply_head(self, status: int, head: bytes, low: bytes) -> None:
-        # A byte of the reply has come: the request will not be sent again, and a stream may be silent for long.
+        # A byte of the reply has come: this request will not be sent again, and a stream may be silent for long. What
+        # the client asked stays until its reply begins, for another attempt may be needed.
         self._body = self.passage.body = b""
-        self.asked.members = None
         self.first_ns = self.gw.clock_ns()
         for name in self.offer.id_headers:
             found = value_of(head, low, name)
@@ -155,6 +155,8 @@ class Relay(Call):
     def _start(self, down: Downstream, out: bytes) -> bytes:
         """Sends the status; gives what goes out after it."""
         self._started = True
+        self.text_ns = self.gw.clock_ns()
+        self.asked.members = None
         self.gw.streams.add(self)
         down.begin(200, self._reply_headers(self._own_type(_JSON if self.asked.route.array else _SSE)))
         if not self._parts:

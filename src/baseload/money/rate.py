@@ -93,7 +93,7 @@ def hold_rates(
 
 
 class Quote(NamedTuple):
-    """What a call of known lengths is charged, in nano-units per 1,000,000 tokens (prices finer than that: half-even)."""
+    """What a call of known lengths is charged by: nano-units per 1,000,000 tokens (finer prices: half-even)."""
 
     input: int
     cache_read: int  # -1 = tokens read from a cache are not priced
@@ -117,7 +117,8 @@ def quote(row: PriceRow, at_ns: int, input_tokens: int, output_tokens: int, sele
 
     plain = rate_of("input")
     written = rate_of(write) if write else -1
-    return Quote(plain, rate_of("cache_read"), written if written >= 0 else plain, rate_of("output"))
+    read = rate_of("cache_read_explicit" if write else "cache_read")  # the first falls back on the second
+    return Quote(plain, read, written if written >= 0 else plain, rate_of("output"))
 
 
 def hold_units(

@@ -269,6 +269,35 @@ class NoProvider(Refusal):
         )
 
 
+class NoneNow(Refusal):
+    """Every offer that could serve is out of service, or at a limit of its provider, for a known time."""
+
+    code, status = "overloaded", 503
+
+    def __init__(self, model: str, retry_after_s: float, *, limited: bool = False) -> None:
+        super().__init__(
+            f"Every offer of model {_short(model)} is out of service or at its limit.",
+            f"Repeat in {max(1, -(-retry_after_s // 1)):.0f} s, or use another model.",
+            code="rate_limit_exceeded" if limited else "overloaded",
+            status=429 if limited else 503,
+            retry_after_s=retry_after_s,
+            should_retry=True,
+        )
+
+
+class NoOfferFits(Refusal):
+    """Policies or the request itself leave no offer; `reasons`: each with the number of offers it excludes."""
+
+    code, status = "no_offer_fits", 400
+
+    def __init__(self, model: str, reasons: list[tuple[str, int]]) -> None:
+        told = "; ".join(f"{why} ({number})" if number > 1 else why for why, number in reasons[:4])
+        super().__init__(
+            f"No offer of model {_short(model)} may serve this call: {told}.",
+            "Loosen that limit or ask for another model; POST /v1/dispatch/explain shows every offer and its reason.",
+        )
+
+
 class ProviderRefused(Refusal):
     """A provider refused what the client sent, so its own words are what the client must read.
 

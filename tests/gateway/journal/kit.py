@@ -38,7 +38,7 @@ def reading(call: object, attempt: int = 1, **changed: Any) -> Reading:
         "flags": (), "select": {}, "reported_cost": "", "raw_usage": b'{"prompt_tokens":13,"completion_tokens":12}',
         "delivered_output": -1, "accepted_ns": NOW_NS, "sent_ns": NOW_NS + 1, "first_ns": NOW_NS + 2,
         "end_ns": NOW_NS + 3, "request_bytes": 400, "reply_bytes": 900, "upstream_id": "req-1",
-        "upstream_model": "small-1", "currency": "USD", "hold_nano": 123_456_789, "snapshot": 17,
+        "upstream_model": "small-1", "currency": "USD", "hold_nano": 123_456_789, "snapshot": 17, "seen": b"seen",
     }  # fmt: skip
     return Reading(**(values | changed))
 

@@ -47,7 +47,7 @@ def test_positions_lead_on_from_any_entry_and_any_limit(tmp_path: Path) -> None:
 def test_every_unfinished_tail_of_the_live_segment_is_waited_for(tmp_path: Path) -> None:
     """However far the kernel has got with a write, a reader sees whole entries only, and no damage."""
     start = opening("g1", 1, NOW_NS, Carry([], [])) + frame(hold("a"))
-    tail = frame(reading("a"))
+    tail = frame(reading("a"))  # its last byte is no zero, as unwritten ones are
     path = segment_path(tmp_path, 1)
     for cut in range(len(tail)):
         path.write_bytes(start + tail[:cut] + bytes(500))

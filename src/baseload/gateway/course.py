@@ -1,0 +1,160 @@
+"""The course of one call: its attempts, one after another, until one reaches the client.
+
+In:     an understood request, its `Merit`; how attempts fail.
+Out:    `Relay`s, each an attempt with a hold and a reading of its own, all under one call id; the answer when none is
+        left.
+
+Before the client has seen a byte a failed attempt is invisible to it: another offer is asked, by the rules of
+`dispatch.failover`. After that nothing is begun again: the stream ends with an error in its protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from baseload.dispatch.failover import ATTEMPTS_MAX, may_bill_twice, rule_of, wait_until
+from baseload.errors import Refusal
+from baseload.gateway.relay import Relay
+from baseload.providers.faults import Fault, client_view
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from baseload.gateway.asked import Asked
+    from baseload.gateway.call import Call
+    from baseload.gateway.core import Gateway
+    from baseload.gateway.dispatching import Choice, Merit
+    from baseload.gateway.downstream import Downstream
+
+# Which of several failures a client can do most with; others: the last one.
+_TELLING = ("too_long", "rate_limited", "overloaded")
+
+
+class Course:
+    __slots__ = ("_faults", "_timer", "_waits", "asked", "attempts", "deadline_ns", "gw", "id", "merit")
+
+    def __init__(self, gw: Gateway, down: Downstream, asked: Asked, merit: Merit) -> None:
+        self.gw = gw
+        self.asked = asked
+        self.merit = merit
+        self.id = gw.new_id()
+        self.attempts = 0
+        limit = merit.bound.deadline_ns
+        self.deadline_ns = down.accepted_ns + limit if limit else 0
+        self._faults: list[Fault] = []
+        self._waits = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, down: Downstream) -> None:
+        """The first attempt. Raises Refusal where no offer is eligible."""
+        self.gw.dispatcher.retries.call()
+        self._try(down, self.merit.take(self.id))
+
+    def _try(self, down: Downstream, choice: Choice) -> None:
+        self.attempts += 1
+        call = Relay(self, down, choice)
+        down.served = call  # before it begins: a call may be over when `begin` returns
+        call.begin()
+
+    def patience_s(self, limit_s: float) -> float:
+        """How long an attempt may take to its first byte: under a deadline half of what is left, or all of it."""
+        if not self.deadline_ns:
+            return limit_s
+        left_s = max((self.deadline_ns - self.gw.clock_ns()) / 1e9, 0.01)
+        return min(limit_s, left_s / 2 if self.attempts < self._attempts_max() else left_s)
+
+    def _attempts_max(self) -> int:
+        return self.merit.bound.attempts_max or ATTEMPTS_MAX
+
+    def failed(self, call: Call, fault: Fault) -> None:
+        """Remembers a failure, and that its offer is not to be asked again."""
+        self._faults.append(fault)
+        self.merit.failed(call.offer, fault.kind, larger=rule_of(fault.kind).larger)
+
+    def follow(self, call: Call, fault: Fault) -> Callable[[Downstream], None] | None:
+        """What comes after an attempt that failed before its client saw a byte; None = nothing, the client is told."""
+        gw, rule = self.gw, rule_of(fault.kind)
+        if not rule.elsewhere or self.attempts >= self._attempts_max() or not gw.journal.accepting:
+            return None
+        now_ns = gw.clock_ns()
+        if self.deadline_ns and now_ns >= self.deadline_ns:
+            return None
+        try:
+            choice = self.merit.next(self.id, fault.kind)
+        except Refusal:
+            choice = None
+        if choice is not None:
+            if not gw.dispatcher.retries.retry():
+                return None
+            found = choice
+            return lambda down: self._go_on(down, found)
+        if not rule.again:
+            return None
+        until_ns = wait_until(now_ns, self._waits, self.deadline_ns, fault.retry_after_s, gw.jitter())
+        if not until_ns or not gw.dispatcher.retries.retry():
+            return None
+        self._waits += 1
+        return lambda down: self._wait(down, until_ns - now_ns)
+
+    def flags_of(self, fault: str, *, sent: bool) -> tuple[str, ...]:
+        """Of the reading of an attempt that another one follows."""
+        flags = ["superseded"]
+        if may_bill_twice(fault, sent):
+            flags.append("may_bill_twice")
+        if self.merit.bound.policy.failed_attempts != "account":
+            flags.append("not_charged")
+        return tuple(flags)
+
+    def told(self, fault: Fault, *, started: bool) -> Fault:
+        """The failure that the client is told of when nothing is left."""
+        if started:
+            return fault
+        for kind in _TELLING:
+            known = [one for one in self._faults if one.kind == kind]
+            if known:
+                return min(known, key=lambda one: one.retry_after_s or 0.0)
+        return fault
+
+    def _go_on(self, down: Downstream, choice: Choice) -> None:
+        while True:
+            try:
+                self._try(down, choice)
+                return
+            except Refusal as refusal:  # it cannot even be held for: this offer is out for this call
+                self.merit.failed(choice.offer, refusal.code, larger=False)
+                found = self.merit.next(self.id, choice.why)
+                if found is None:
+                    self._give_up(down, client_view(self.told(self._faults[-1], started=False)))
+                    return
+                choice = found
+
+    def _give_up(self, down: Downstream, refusal: Refusal) -> None:
+        down.served = None
+        self.gw.answer_refusal(down, refusal, self.id, None)
+
+    def _wait(self, down: Downstream, wait_ns: int) -> None:
+        """Nothing is held or asked meanwhile; a client that leaves ends it."""
+        down.served = self
+        self._timer = self.gw.loop.call_later(wait_ns / 1e9, self._again, down)
+
+    def _again(self, down: Downstream) -> None:
+        self._timer = None
+        merit = self.merit
+        merit.tried = {
+            key: why for key, why in merit.tried.items() if not rule_of(why.removeprefix("it failed: ")).again
+        }
+        choice = merit.next(self.id, self._faults[-1].kind)
+        if choice is None:
+            self._give_up(down, client_view(self.told(self._faults[-1], started=False)))
+        else:
+            self._go_on(down, choice)
+
+    # -- what the client's connection says while nothing runs
+
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def client_left(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
