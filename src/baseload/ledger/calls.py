@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, select
 
 from baseload import store
+from baseload.dispatch.seen import decode
 from baseload.errors import Defect, Refusal
 from baseload.gateway.journal.entries import Reading
 from baseload.ledger.prices import load_prices
@@ -70,6 +71,7 @@ def _attempt(connection: Connection, row: Any) -> dict[str, Any]:
     shown: dict[str, Any] = msgspec.structs.asdict(entry)
     shown["raw_usage"] = entry.raw_usage.decode("utf-8", "replace")
     shown["hold"] = money(entry.hold_nano, entry.currency)
+    shown |= _dispatch(connection, entry, prices.get(entry.cost_price))
     for name in ("accepted", "sent", "first", "end"):
         at_ns = shown[f"{name}_ns"]
         shown[name] = instant(at_ns) if at_ns else ""
@@ -95,6 +97,29 @@ def _attempt(connection: Connection, row: Any) -> dict[str, Any]:
         shown["charge_lines"] = _lines(entry, own or prices.get(entry.cost_price), whole=False)
         shown["charge_by"] = "price" if own is not None else "cost plus margin"
     return shown
+
+
+def _dispatch(connection: Connection, entry: Reading, cost_row: PriceRow | None) -> dict[str, Any]:
+    """What the decision expected, and the merit order it saw."""
+    names = dict(zip(("input_tokens", "cached_tokens", "output_tokens"), entry.expected, strict=False))
+    found: dict[str, Any] = {"expected": names, "expected_cost": None, "seen": None}
+    if entry.expected_nano >= 0 and cost_row is not None:
+        found["expected_cost"] = money(entry.expected_nano, cost_row.currency)
+    view = decode(entry.seen)
+    if view is None:
+        return found
+    offers: dict[int, str] = {}
+    lines = []
+    for rank, line in enumerate(view.lines, 1):
+        if line.offer not in offers:
+            offers[line.offer] = _name(connection, tables.offers, line.offer)
+        lines.append({
+            "offer": line.offer, "offer_name": offers[line.offer], "credential": line.credential,
+            "rank": 0 if line.why_not else rank, "why_not": line.why_not,
+            "expected": money(line.expected, view.currency) if line.expected >= 0 else None,
+        })  # fmt: skip
+    found["seen"] = {"objective": view.objective, "after": view.why, "order": lines}
+    return found
 
 
 def _lines(entry: Reading, row: PriceRow | None, *, whole: bool) -> list[dict[str, Any]]:

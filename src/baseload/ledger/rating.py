@@ -112,7 +112,7 @@ def _amounts(reading: Reading, basis: Basis, used: Mapping[str, int]) -> Rating:
         cost_given = cost if given is used else rate_nano(cost_row, given, select, at_ns)
         cost_currency = cost_row.currency
     margin_ppm = None
-    if not OUTCOME_CHARGED.get(reading.outcome, True) or reading.status >= 400:  # an error status delivered nothing
+    if not _is_charged(reading):
         charge, charge_currency = 0, cost_currency
     elif reading.charge_price:
         if basis.charge_row is None:
@@ -126,6 +126,15 @@ def _amounts(reading: Reading, basis: Basis, used: Mapping[str, int]) -> Rating:
     if not 0 <= cost <= NANO_MAX or not 0 <= charge <= NANO_MAX:
         return Rating(UNPRICED, f"An amount of {max(cost, charge)} nano-units is beyond what the book holds.")
     return Rating(SETTLED, "", cost, cost_currency, charge, charge_currency, margin_ppm)
+
+
+def _is_charged(reading: Reading) -> bool:
+    """Whether the account pays for an attempt. One that another followed is paid by whom the account's policy names."""
+    if "not_charged" in reading.flags:
+        return False
+    if "superseded" in reading.flags:  # failed_attempts = "account"
+        return True
+    return OUTCOME_CHARGED.get(reading.outcome, True) and reading.status < 400  # an error status delivered nothing
 
 
 def delivered(reading: Reading, used: Mapping[str, int]) -> Mapping[str, int]:

@@ -24,6 +24,7 @@ _json = msgspec.json.Encoder().encode
 
 _FIELD = {name: number for number, name in enumerate(Reading.__struct_fields__)}
 _CALL, _MODEL, _METERS, _FLAGS, _SELECT = (_FIELD[name] for name in ("call", "model", "meters", "flags", "select"))
+_EXPECTED = _FIELD["expected"]
 _UPSTREAM_ID, _UPSTREAM_MODEL, _REPORTED_COST = (
     _FIELD[name] for name in ("upstream_id", "upstream_model", "reported_cost")
 )
@@ -58,7 +59,9 @@ def reading_row(
         *fields[_METERS + 1 : _FLAGS],
         _json(fields[_FLAGS]).decode() if fields[_FLAGS] else "[]",
         _json(fields[_SELECT]).decode() if fields[_SELECT] else "{}",
-        *fields[_SELECT + 1 :],
+        *fields[_SELECT + 1 : _EXPECTED],
+        _json(fields[_EXPECTED]).decode() if fields[_EXPECTED] else "[]",
+        *fields[_EXPECTED + 1 :],
         *(rating if "\0" not in rating.detail else rating._replace(detail=clean(rating.detail))),
         settled_ns,
     )
@@ -116,10 +119,15 @@ def reading_of(row: Any) -> Reading:
         currency=row.hold_currency,
         hold_nano=row.hold_nano,
         snapshot=row.snapshot,
+        credential=row.credential,
+        expected_nano=row.expected_nano,
+        expected=_expected(row.expected),
+        seen=bytes(row.seen or b""),
     )
 
 
 decode_meters = msgspec.json.Decoder(dict[str, int]).decode
+_expected = msgspec.json.Decoder(tuple[int, ...]).decode
 decode_flags = msgspec.json.Decoder(tuple[str, ...]).decode
 decode_select = msgspec.json.Decoder(dict[str, str | bool]).decode
 

@@ -111,6 +111,7 @@ accounts = Table(
     _flag("declared"),
     _flag("disabled"),
     _ns("created_ns"),
+    _json("extra", "{}"),  # policy (a name), priority, weight
 )
 
 keys = Table(
@@ -126,6 +127,28 @@ keys = Table(
     _ns("revoked_ns", "0"),  # 0 = valid
     _ns("created_ns"),
     _flag("declared"),
+    _text("policy", ""),  # a policy's name, "" = none of its own
+)
+
+policies = Table(
+    "policies",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    _json("policy", "{}"),  # dispatch.policy.Policy
+    _flag("declared"),
+    _flag("disabled"),
+)
+
+model_groups = Table(
+    "model_groups",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    _json("models", "[]"),
+    _text("policy", ""),  # a policy's name
+    _flag("declared"),
+    _flag("disabled"),
 )
 
 providers = Table(
@@ -139,7 +162,7 @@ providers = Table(
     _text("credential", ""),  # a reference: env:NAME, file:PATH, sealed:BASE64
     _text("abort", "unknown"),
     _json("timeouts", "{}"),  # connect_timeout_s, first_byte_timeout_s, idle_timeout_s
-    _json("extra", "{}"),  # connections_max, ca_file, cache_ttl
+    _json("extra", "{}"),  # connections_max, ca_file, cache_ttl, credentials, region, residency, limits
     _flag("declared"),
     _flag("disabled"),
 )
@@ -154,7 +177,7 @@ offers = Table(
     _text("upstream_model"),
     _json("endpoints", "[]"),
     _json("prices", "[]"),  # price row ids, one in force at an instant
-    _json("extra", "{}"),  # context_max, output_max, bytes_per_token
+    _json("extra", "{}"),  # context_max, output_max, bytes_per_token, capabilities, region, quality, ...
     _flag("declared"),
     _flag("disabled"),
 )
@@ -256,6 +279,10 @@ readings = Table(
     _text("hold_currency"),
     Column("hold_nano", BigInteger, nullable=False),
     Column("snapshot", BigInteger, nullable=False),
+    _ns("credential", "0"),
+    _ns("expected_nano", "-1"),
+    _text("expected", "[]"),  # JSON array: expected input, cached and output tokens
+    Column("seen", LargeBinary, nullable=True, comment="the merit order, dispatch.seen; NULL or empty = not recorded"),
     # as rated at settlement
     _text("state"),  # settled | no_usage | unmetered | unpriced
     _text("detail"),  # why it is not settled
