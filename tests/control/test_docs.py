@@ -11,6 +11,7 @@ import pytest
 from baseload.cli import exits
 from baseload.cli.app import COMMANDS
 from baseload.control import config
+from baseload.dispatch.policy import Policy
 
 DOCS = Path(__file__).parents[2] / "docs"
 STRUCTS = (
@@ -20,7 +21,13 @@ STRUCTS = (
     config.PriceConf,
     config.TariffConf,
     config.AccountConf,
+    config.GroupConf,
 )
+
+
+def test_every_member_of_a_policy_is_documented():
+    cells = set(re.findall(r"`([a-z_]+)`", (DOCS / "dispatch" / "policies.md").read_text()))
+    assert {field.encode_name for field in msgspec.structs.fields(Policy)} - {"resume"} <= cells
 
 
 @pytest.mark.parametrize("struct", STRUCTS, ids=lambda struct: struct.__name__)

@@ -23,15 +23,19 @@ from baseload.ledger.prices import keep_price
 from baseload.money.price import PriceRow, row_key
 from baseload.store import tables as t
 
-_ORDER = ("tariff", "account", "provider", "offer", "fx")
-_TABLES: dict[str, Table] = {"tariff": t.tariffs, "account": t.accounts, "provider": t.providers, "offer": t.offers}
+_ORDER = ("policy", "tariff", "account", "provider", "offer", "group", "fx", "model_policies")
+_TABLES: dict[str, Table] = {
+    "policy": t.policies, "tariff": t.tariffs, "account": t.accounts, "provider": t.providers, "offer": t.offers,
+    "group": t.model_groups,
+}  # fmt: skip
+_SETTINGS = ("fx", "model_policies")
 
 
 class Change(msgspec.Struct):
     """One row that differs. `detail` is for people and never holds a secret; `values` are what will be written."""
 
     action: str  # create | update | disable
-    kind: str  # tariff | account | provider | offer | fx
+    kind: str  # of _ORDER
     name: str
     detail: str
     values: dict[str, Any] = {}
@@ -58,14 +62,17 @@ def apply(desired: Desired, engine: Engine, *, actor: str = "file") -> list[Chan
 
 def _diff(desired: Desired, connection: Connection) -> list[Change]:
     changes: list[Change] = []
+    changes += _kind("policy", desired.policies, connection)
     changes += _kind("tariff", desired.tariffs, connection)
     changes += _kind("account", desired.accounts, connection)
     changes += _kind("provider", desired.providers, connection)
     _complete_offers(desired, connection)
     changes += _kind("offer", desired.offers, connection)
-    before = setting(connection, "fx", {})
-    if before != desired.fx:
-        changes.append(Change("update", "fx", "fx", f"{before} -> {desired.fx}", {"value": desired.fx}))
+    changes += _kind("group", desired.groups, connection)
+    for name in _SETTINGS:
+        before, after = setting(connection, name, {}), getattr(desired, name)
+        if before != after:
+            changes.append(Change("update", name, name, f"{before} -> {after}", {"value": after}))
     return sorted(changes, key=lambda change: (_ORDER.index(change.kind), change.action == "disable"))
 
 
@@ -160,8 +167,8 @@ def _as_desired(kind: str, row: dict[str, Any], names: _Names) -> dict[str, Any]
 
 
 def _write(change: Change, connection: Connection) -> None:
-    if change.kind == "fx":
-        set_setting(connection, "fx", change.values["value"])
+    if change.kind in _SETTINGS:
+        set_setting(connection, change.kind, change.values["value"])
         return
     table = _TABLES[change.kind]
     if change.action == "disable":

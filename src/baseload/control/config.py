@@ -17,10 +17,16 @@ import msgspec
 
 from baseload.control import lines
 from baseload.control.endpoints import ENDPOINTS, Endpoint
+from baseload.dispatch.policy import CAPABILITIES, Limits, Policy
 from baseload.errors import Refusal
 
 # What the embedded engine's tokens cost us, for a start: about the electricity of two laptop cores at 70 tokens/s.
 ENGINE_RATE = {"input": "0.02", "cache_read": "0.002", "output": "0.08"}
+
+
+Capability = Literal[
+    "tools", "vision", "audio", "video", "documents", "schema", "json", "thinking", "logprobs", "search"
+]
 
 
 class _Table(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -53,6 +59,10 @@ class ProviderConf(_Table):
     connections_max: int = 1024
     ca_file: str = ""
     cache_ttl: str = ""
+    credentials: list[str] = []  # further ones; calls go to whichever is in service
+    region: str = ""  # where its machines are
+    residency: str = ""  # whose law holds the data
+    limits: Limits = Limits()  # of each credential
 
 
 class OfferConf(_Table):
@@ -65,6 +75,13 @@ class OfferConf(_Table):
     context_max: int = 0  # tokens, 0 = not known
     output_max: int = 0
     bytes_per_token: float = 4.0
+    capabilities: list[Capability] | None = None  # None = not said, all are presumed
+    region: str = ""  # "" = its provider's
+    residency: str = ""
+    supply: Literal["", "base", "contract", "spot"] = ""
+    limits: Limits = Limits()
+    quality: int | dict[str, int] = 0  # declared rank, 0 to 1000; by kind of work where it differs
+    certificates: dict[str, str] = {}  # kind of work -> certificate id
 
     @property
     def full_name(self) -> str:
@@ -82,6 +99,23 @@ class AccountConf(_Table):
     tariff: str = "default"
     parent: str = ""
     currency: str = "USD"
+    policy: str = ""
+    priority: Literal["interactive", "standard", "batch"] = "standard"
+    weight: int = 1
+
+
+class PolicyConf(Policy, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A policy with a name: docs/dispatch/policies.md."""
+
+    name: str
+
+
+class GroupConf(_Table):
+    """A name that stands for several models; dispatch chooses among them."""
+
+    name: str
+    models: list[str]
+    policy: str = ""
 
 
 class EngineConf(_Table):
@@ -99,6 +133,9 @@ class Config(_Table):
     offers: list[OfferConf] = []
     tariffs: list[TariffConf] = []
     accounts: list[AccountConf] = []
+    policies: list[PolicyConf] = []
+    groups: list[GroupConf] = []
+    model_policies: dict[str, str] = {}  # model -> policy
     prices: list[dict[str, Any]] = []  # rows in the shape of a vendor's price file (docs/prices.md)
     price_files: list[str] = []
     fx: dict[str, str] = {}  # currency -> USD for one unit, for comparing offers only
@@ -156,11 +193,13 @@ def parse(text: str, file: str = "baseload.toml") -> Config:
 
 Fault = tuple[lines.Path, str, str]  # where, what is wrong, what would be right
 
-_LISTS: dict[str, type[_Table]] = {
+_LISTS: dict[str, type[msgspec.Struct]] = {
     "providers": ProviderConf,
     "offers": OfferConf,
     "tariffs": TariffConf,
     "accounts": AccountConf,
+    "policies": PolicyConf,
+    "groups": GroupConf,
 }
 
 
@@ -180,7 +219,7 @@ def _shape(raw: dict[str, Any]) -> list[Fault]:
     return faults + _convert(rest, Config, ())
 
 
-def _convert(raw: Any, kind: type[_Table], where: lines.Path) -> list[Fault]:
+def _convert(raw: Any, kind: type[msgspec.Struct], where: lines.Path) -> list[Fault]:
     try:
         msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
@@ -192,7 +231,7 @@ _AT = re.compile(r"^(.*?)(?: - at `(?:key in )?\$(.*)`)?$", re.S)
 _STEP = re.compile(r"\[(\d+)\]|\[(\.\.\.)\]|\.([^.\[]+)")
 
 
-def _explain(message: str, raw: Any, kind: type[_Table], where: lines.Path) -> Fault:
+def _explain(message: str, raw: Any, kind: type[msgspec.Struct], where: lines.Path) -> Fault:
     """Turns msgspec's words into a path and a sentence that says what would be right."""
     match = _AT.match(message)
     said, at = (match[1], match[2] or "") if match else (message, "")
@@ -286,6 +325,17 @@ EXAMPLES = {
     "context_max": "128000",
     "output_max": "8192",
     "bytes_per_token": "4.0",
+    "capabilities": f'["tools"] (of {", ".join(CAPABILITIES)})',
+    "supply": '"base", "contract" or "spot"',
+    "limits": "{ requests_per_minute = 500, concurrent = 8 }",
+    "quality": "700 or { code = 800 }",
+    "priority": '"interactive", "standard" or "batch"',
+    "weight": "1",
+    "models": '["deepseek-v4-pro", "qwen-max"]',
+    "objective": '"cheapest", "fastest" or "balanced"',
+    "max_price": '{ input = "0.5", output = "2" }',
+    "max_cost": '"0.05 USD"',
+    "failed_attempts": '"us" or "account"',
     "price_files": '["prices/acme.toml"]',
 }
 

@@ -50,6 +50,9 @@ class Desired(msgspec.Struct):
     offers: dict[str, dict[str, Any]] = {}  # with "provider" (a name) and "prices" (list[PriceRow])
     tariffs: dict[str, dict[str, Any]] = {}  # with "prices" (model -> list[PriceRow])
     accounts: dict[str, dict[str, Any]] = {}  # with "tariff" and "parent" (names)
+    policies: dict[str, dict[str, Any]] = {}
+    groups: dict[str, dict[str, Any]] = {}
+    model_policies: dict[str, str] = {}
     fx: dict[str, str] = {}
 
 
@@ -57,7 +60,11 @@ def resolve(config: Config, path: Path, engine: EngineOptions) -> Desired:
     """The desired state. `path` is the configuration file: relative paths in it start from its folder."""
     faults: list[Fault] = []
     local = _local_books(config, path.parent, faults)
-    desired = Desired(fx=dict(config.fx))
+    desired = Desired(fx=dict(config.fx), model_policies=dict(config.model_policies))
+    for policy in config.policies:
+        desired.policies[policy.name] = {"policy": said(policy, "name")}
+    for group in config.groups:
+        desired.groups[group.name] = {"models": list(group.models), "policy": group.policy}
     if config.engine.enabled and engine.port:
         _engine(config, engine, desired, faults)
     for n, provider in enumerate(config.providers):
@@ -75,6 +82,7 @@ def resolve(config: Config, path: Path, engine: EngineOptions) -> Desired:
             "tariff": account.tariff,
             "parent": account.parent,
             "currency": account.currency,
+            "extra": said(account, "name", "tariff", "parent", "currency"),
         }
     if faults:
         text = path.read_text(encoding="utf-8-sig") if path.exists() else ""
@@ -90,6 +98,16 @@ def _parents_first(accounts: list[AccountConf]) -> list[AccountConf]:
         return 1 + depth(parents[name]) if name in parents else 0
 
     return sorted(accounts, key=lambda account: depth(account.name))
+
+
+def said(conf: msgspec.Struct, *without: str) -> dict[str, Any]:
+    """The fields of a table that say something, as JSON holds them."""
+    found = {}
+    for field in msgspec.structs.fields(conf):
+        value = msgspec.to_builtins(getattr(conf, field.name))
+        if field.name not in without and value not in (field.default, None, "", [], {}):
+            found[field.encode_name] = value
+    return found
 
 
 def attempt(faults: list[Fault], at: lines.Path, work: Callable[..., Any], *arguments: Any) -> Any:
@@ -108,8 +126,7 @@ def provider_values(conf: ProviderConf, folder: Path) -> dict[str, Any]:
     base_url = catalogue.check_base_url(conf.base_url or _public_url(vendor, conf.scope))
     silence_s = max(DEFAULT_TIMEOUT_S, float(vendor.silence_s))
     credential = conf.credential
-    if credential.startswith("file:"):  # a gateway's working folder is not this file's folder
-        credential = f"file:{folder / Path(credential.removeprefix('file:')).expanduser()}"
+    credential, *further = (_reference(one, folder) for one in (credential, *conf.credentials))
     return {
         "kind": vendor.kind,
         "dialect": vendor.name,
@@ -126,8 +143,27 @@ def provider_values(conf: ProviderConf, folder: Path) -> dict[str, Any]:
             "ca_file": str(folder / Path(conf.ca_file).expanduser()) if conf.ca_file else "",
             "cache_ttl": conf.cache_ttl,
             "scope": conf.scope or vendor.scope,
+            **said(conf, *_PROVIDER_COLUMNS),
+            **({"credentials": further} if further else {}),
         },
     }
+
+
+_PROVIDER_COLUMNS = (  # those that stand elsewhere in its row
+    "name", "from_", "base_url", "scope", "credential", "abort", "connect_timeout_s", "first_byte_timeout_s",
+    "idle_timeout_s", "connections_max", "ca_file", "cache_ttl", "credentials",
+)  # fmt: skip
+_OFFER_COLUMNS = (
+    "model", "provider", "name", "upstream_model", "endpoints", "price", "context_max", "output_max", "bytes_per_token",
+    "quality",
+)  # fmt: skip
+
+
+def _reference(credential: str, folder: Path) -> str:
+    """A gateway's working folder is not this file's folder."""
+    if not credential.startswith("file:"):
+        return credential
+    return f"file:{folder / Path(credential.removeprefix('file:')).expanduser()}"
 
 
 def _vendor(conf: ProviderConf) -> Vendor:
@@ -178,6 +214,7 @@ def _offer(conf: OfferConf, local: list[PriceRow], desired: Desired) -> None:
     endpoints: list[str] = list(conf.endpoints or [])
     if known:
         endpoints = endpoints_of(known["dialect"], endpoints, rows)
+    ranks = conf.quality if isinstance(conf.quality, dict) else {"": conf.quality} if conf.quality else {}
     desired.offers[conf.full_name] = {
         "model": conf.model,
         "provider": conf.provider,
@@ -189,6 +226,8 @@ def _offer(conf: OfferConf, local: list[PriceRow], desired: Desired) -> None:
             "output_max": conf.output_max,
             "bytes_per_token": conf.bytes_per_token,
             "price": "catalogue" if isinstance(conf.price, str) else "own",
+            **said(conf, *_OFFER_COLUMNS),
+            **({"quality": ranks} if ranks else {}),
         },
     }
 

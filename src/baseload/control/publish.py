@@ -16,8 +16,18 @@ from sqlalchemy import Connection, Engine, select
 
 from baseload import store
 from baseload.control.apply import set_setting, setting
+from baseload.dispatch.policy import Policy
 from baseload.gateway import snapshot as files
-from baseload.gateway.snapshot import AccountRow, KeyRow, OfferRow, ProviderRow, Snapshot, TariffRow
+from baseload.gateway.snapshot import (
+    AccountRow,
+    GroupRow,
+    KeyRow,
+    OfferRow,
+    PolicyRow,
+    ProviderRow,
+    Snapshot,
+    TariffRow,
+)
 from baseload.ledger.prices import load_prices
 from baseload.store import tables as t
 
@@ -75,31 +85,63 @@ def build(connection: Connection, console_url: str = "") -> Snapshot:
         )
         for row in connection.execute(_in_order(t.tariffs))
     ]
+    policies = [
+        PolicyRow(id=row.id, name=row.name, policy=msgspec.convert(row.policy, Policy))
+        for row in connection.execute(_in_order(t.policies))
+        if not row.disabled
+    ]
+    policy_of = {row.name: row.id for row in policies}
     used = {number for offer in offers for number in offer.cost_prices}
     used |= {number for tariff in tariffs for ids in tariff.prices.values() for number in ids}
     return Snapshot(
         format=files.FORMAT,
         version=0,
         made_ns=0,
-        accounts=[
-            AccountRow(id=row.id, name=row.name, tariff=row.tariff_id, disabled=row.disabled)
-            for row in connection.execute(_in_order(t.accounts))
-        ],
-        keys=[_key(row) for row in connection.execute(_in_order(t.keys)) if not row.revoked_ns],
+        accounts=_accounts(connection, policy_of),
+        keys=[_key(row, policy_of) for row in connection.execute(_in_order(t.keys)) if not row.revoked_ns],
         providers=providers,
         offers=offers,
         tariffs=tariffs,
         prices=[row for _, row in sorted(load_prices(connection, used).items())],
         console_url=console_url,
         fx=setting(connection, "fx", {}),
+        policies=policies,
+        groups=[
+            GroupRow(name=row.name, models=tuple(row.models), policy=policy_of.get(row.policy, 0))
+            for row in connection.execute(_in_order(t.model_groups))
+            if not row.disabled
+        ],
+        model_policies={
+            model: policy_of[name]
+            for model, name in setting(connection, "model_policies", {}).items()
+            if name in policy_of
+        },
     )
+
+
+def _accounts(connection: Connection, policy_of: dict[str, int]) -> list[AccountRow]:
+    """With the policies that bind each: those of its ancestors, outermost first, then its own."""
+    rows = {row.id: row for row in connection.execute(_in_order(t.accounts))}
+
+    def binding(row: Any) -> tuple[int, ...]:
+        own = policy_of.get(row.extra.get("policy", ""))
+        above = binding(rows[row.parent_id]) if row.parent_id in rows else ()
+        return (*above, own) if own is not None else above
+
+    return [
+        AccountRow(
+            id=row.id, name=row.name, tariff=row.tariff_id, disabled=row.disabled, policies=binding(row),
+            priority=row.extra.get("priority", "standard"), weight=row.extra.get("weight", 1),
+        )
+        for row in rows.values()
+    ]  # fmt: skip
 
 
 def _in_order(table: Any) -> Any:
     return select(table).order_by(table.c.id)
 
 
-def _key(row: Any) -> KeyRow:
+def _key(row: Any, policy_of: dict[str, int]) -> KeyRow:
     return KeyRow(
         id=row.id,
         account=row.account_id,
@@ -107,11 +149,11 @@ def _key(row: Any) -> KeyRow:
         prefix=row.prefix,
         models=tuple(row.models),
         expires_ns=row.expires_ns,
+        policy=policy_of.get(row.policy, 0),
     )
 
 
 def _provider(row: Any) -> ProviderRow:
-    extra = {name: value for name, value in row.extra.items() if name in ("connections_max", "ca_file", "cache_ttl")}
     return ProviderRow(
         id=row.id,
         name=row.name,
@@ -121,14 +163,11 @@ def _provider(row: Any) -> ProviderRow:
         credential=row.credential,
         abort=row.abort,
         **row.timeouts,
-        **extra,
+        **_taken(ProviderRow, row.extra),
     )
 
 
 def _offer(row: Any) -> OfferRow:
-    extra = {
-        name: value for name, value in row.extra.items() if name in ("context_max", "output_max", "bytes_per_token")
-    }
     return OfferRow(
         id=row.id,
         name=row.name,
@@ -137,5 +176,14 @@ def _offer(row: Any) -> OfferRow:
         upstream_model=row.upstream_model,
         endpoints=tuple(row.endpoints),
         cost_prices=tuple(row.prices),
-        **extra,
+        **_taken(OfferRow, row.extra),
     )
+
+
+def _taken(kind: type[msgspec.Struct], extra: dict[str, Any]) -> dict[str, Any]:
+    """What of a row's `extra` the snapshot holds, in its types."""
+    return {
+        field.name: msgspec.convert(extra[field.name], field.type)
+        for field in msgspec.structs.fields(kind)
+        if field.name in extra
+    }

@@ -8,9 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
 
 from baseload.control.config import Config, Fault, OfferConf, PriceConf, ProviderConf
 from baseload.control.lines import Path
+from baseload.dispatch.policy import Limits
+from baseload.dispatch.rules import Bound, check_policy
 from baseload.errors import Refusal
 from baseload.providers import catalogue
 
@@ -27,6 +30,8 @@ def faults(config: Config) -> list[Fault]:
         *(fault for n, offer in enumerate(config.offers) for fault in _offer(offer, ("offers", n))),
         *_tariffs(config),
         *_accounts(config),
+        *_policies(config),
+        *_groups(config),
         *_engine(config),
         *_fx(config),
     ]
@@ -71,6 +76,10 @@ def _provider(provider: ProviderConf, at: Path) -> Iterator[Fault]:
             catalogue.check_base_url(provider.base_url)
         except Refusal as refusal:
             yield (*at, "base_url"), refusal.say, refusal.fix
+    for m, reference in enumerate(provider.credentials):
+        if say := credential_fault(reference):
+            yield (*at, "credentials", m), say, 'Put the secret in the environment and write "env:NAME".'
+    yield from _limits(provider.limits, (*at, "limits"))
     for field in ("connect_timeout_s", "first_byte_timeout_s", "idle_timeout_s"):
         if not 0 <= getattr(provider, field) <= 3600:
             yield (*at, field), "A timeout is at most 3600 seconds, 0 = the default.", f"Right would be: {field} = 60.0"
@@ -105,6 +114,10 @@ def _offer(offer: OfferConf, at: Path) -> Iterator[Fault]:
     for field in ("context_max", "output_max"):
         if getattr(offer, field) < 0:
             yield (*at, field), "Tokens cannot be negative; 0 means not known.", ""
+    yield from _limits(offer.limits, (*at, "limits"))
+    ranks = offer.quality if isinstance(offer.quality, dict) else {"": offer.quality}
+    if not all(0 <= rank <= 1000 for rank in ranks.values()):
+        yield (*at, "quality"), "A rank is between 0 and 1000.", "Right would be: quality = 700"
     if not 0.1 <= offer.bytes_per_token <= 64:
         yield (*at, "bytes_per_token"), "Must be between 0.1 and 64.", "Right would be: bytes_per_token = 4.0"
 
@@ -162,10 +175,58 @@ def _accounts(config: Config) -> Iterator[Fault]:
             yield ("accounts", n, "tariff"), f"There is no tariff {account.tariff!r} in this file.", f"Known: {known}."
         if not CURRENCY.match(account.currency):
             yield ("accounts", n, "currency"), f"{account.currency!r} is not a currency.", 'As in "USD".'
+        if account.policy:
+            yield from _known_policy(config, account.policy, ("accounts", n, "policy"))
+        if not 1 <= account.weight <= 1000:
+            yield ("accounts", n, "weight"), "A weight is between 1 and 1000.", "Right would be: weight = 1"
         if account.parent and account.parent not in parents and account.parent != "default":
             yield ("accounts", n, "parent"), f"There is no account {account.parent!r} in this file.", "Declare it too."
         elif _circular(account.name, parents):
             yield ("accounts", n, "parent"), f"{account.name} is its own ancestor.", "Break the circle of parents."
+
+
+def _limits(limits: Limits, at: Path) -> Iterator[Fault]:
+    for field in limits.__struct_fields__:
+        if getattr(limits, field) < 0:
+            yield (*at, field), "A limit cannot be negative; 0 means that none is known.", ""
+
+
+def _known_policy(config: Config, name: str, at: Path) -> Iterator[Fault]:
+    known = [policy.name for policy in config.policies]
+    if name not in known:
+        close = get_close_matches(name, known, 1)
+        fix = f"Did you mean {close[0]!r}?" if close else "Declare it under [[policies]]."
+        yield at, f"There is no policy {name!r} in this file.", fix
+
+
+def _policies(config: Config) -> Iterator[Fault]:
+    yield from _unique("policies", [policy.name for policy in config.policies])
+    fx = {"USD": (1, 1), **dict.fromkeys(config.fx, (1, 1))}
+    for n, policy in enumerate(config.policies):
+        try:
+            Bound([policy], fx)
+            check_policy(policy)
+        except Refusal as refusal:
+            at: Path = ("policies", n, *(refusal.param or "").split("."))
+            yield at, refusal.say, refusal.fix
+    for model, name in config.model_policies.items():
+        yield from _known_policy(config, name, ("model_policies", model))
+
+
+def _groups(config: Config) -> Iterator[Fault]:
+    models = {offer.model for offer in config.offers} | ({config.engine.model} if config.engine.enabled else set())
+    seen: set[str] = set()
+    for n, group in enumerate(config.groups):
+        at: Path = ("groups", n)
+        if not MODEL.match(group.name):
+            yield (*at, "name"), "A group's name is 1 to 200 visible ASCII characters.", 'As in "auto" or "grid/chat".'
+        elif group.name in models or group.name in seen:
+            yield (*at, "name"), f"{group.name!r} is taken by a model or another group.", "Choose another name."
+        seen.add(group.name)
+        if not group.models or len(set(group.models)) != len(group.models):
+            yield (*at, "models"), "Name each model once, and at least one.", 'As in models = ["deepseek-v4-pro"]'
+        if group.policy:
+            yield from _known_policy(config, group.policy, (*at, "policy"))
 
 
 def _circular(name: str, parents: dict[str, str]) -> bool:

@@ -11,11 +11,12 @@ Preferences come from the innermost policy that says something.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import msgspec
 
-from baseload.dispatch.policy import ANY_WORK, MaxPrice, Policy, Weights
+from baseload.dispatch.policy import ANY_WORK, CAPABILITIES, SUPPLIES, MaxPrice, Policy, Weights
 from baseload.errors import Refusal
 from baseload.money.amount import parse_decimal
 
@@ -212,6 +213,37 @@ def _amount(text: str, currency: str, fx: Fx, param: str) -> int:
             f"{param} is {text[:40]!r}, which is no amount.", 'Write a decimal, as in "0.05".', param=param
         ) from None
     return nano * rate[0] // rate[1]
+
+
+def check_policy(policy: Policy) -> None:
+    """Raises BadPolicy for what types do not tell: names that do not exist, numbers out of range."""
+    for field, known in (("require", CAPABILITIES), ("supplies", SUPPLIES)):
+        for name in getattr(policy, field) or ():
+            if name not in known:
+                close = get_close_matches(name, known, 1)
+                fix = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(known)}."
+                raise BadPolicy(f"{name[:60]!r} is none of the words of {field}.", fix, param=field)
+    for field, low, high in _RANGES:
+        value = getattr(policy, field)
+        if value is not None and not low <= value <= high:
+            raise BadPolicy(f"{field} is {value}; it must be from {low} to {high}.", "Change it.", param=field)
+    weights = policy.weights
+    if weights is not None and not (
+        min(weights.cost, weights.first_token, weights.speed) >= 0
+        and 0 < weights.cost + weights.first_token + weights.speed <= 1_000_000
+    ):
+        raise BadPolicy("Weights are whole numbers from 0, and not all of them 0.", "As in cost = 2.", param="weights")
+    if policy.resume:
+        raise BadPolicy("A stream that breaks cannot go on at another offer yet.", "Leave out resume.", param="resume")
+
+
+_RANGES: tuple[tuple[str, float, float], ...] = (
+    ("quality_min", 0, 1000),
+    ("first_token_ms", 1, 3_600_000),
+    ("tokens_per_s", 1, 1_000_000),
+    ("attempts_max", 1, 50),
+    ("deadline_s", 0.05, 3600),
+)
 
 
 class Bounds:

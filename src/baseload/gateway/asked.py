@@ -14,6 +14,7 @@ from msgspec import Raw
 
 from baseload.dispatch.policy import Policy
 from baseload.gateway.routing import Route
+from baseload.gateway.steering import policies_of
 from baseload.wire import chat, gemini, media, messages, responses
 from baseload.wire.ask import OFF, Ask, InvalidMember
 from baseload.wire.body import GUARDED, open_body
@@ -44,7 +45,7 @@ class Asked(msgspec.Struct, gc=False):
     members: Any  # dict[str, Raw]; a form for transcriptions
     size: int  # bytes of its body
     pinned: Pinned | None = None  # the reply that this request goes on from
-    policy: Policy | None = None  # what the call itself asks of dispatch
+    policies: tuple[Policy, ...] = ()  # what the call itself asks of dispatch
 
 
 Reader = Callable[[dict[str, Raw], Route], Ask]
@@ -68,16 +69,19 @@ def read_asked(route: Route, head: Head, key: Key, body: bytes, secret: bytes) -
     endpoint = route.endpoint
     if endpoint == "chat":
         members = open_body(body)
-        return Asked(route, head, key, chat.read_request("chat", members), members, len(body))
+        policies = policies_of(members, head)
+        return Asked(route, head, key, chat.read_request("chat", members), members, len(body), None, policies)
     medium = media.ENDPOINTS.get(endpoint)
     if medium is not None:
         opened = medium.open(body, head.content_type.decode("latin-1"))
-        return Asked(route, head, key, medium.read_ask(opened), opened, len(body))
+        policies = policies_of(opened, head)
+        return Asked(route, head, key, medium.read_ask(opened), opened, len(body), None, policies)
     guarded, read = _READERS[endpoint] if not route.counts or endpoint != "gemini" else _GEMINI_COUNT
     members = open_body(body, guarded)
+    policies = policies_of(members, head)
     ask = read(members, route)
     pinned = _state(ask, members, key, secret) if endpoint == "responses" else None
-    return Asked(route, head, key, ask, members, len(body), pinned)
+    return Asked(route, head, key, ask, members, len(body), pinned, policies)
 
 
 def _state(ask: Ask, members: dict[str, Raw], key: Key, secret: bytes) -> Pinned | None:

@@ -29,6 +29,7 @@ from baseload.gateway.passage import Passage, passage_of
 from baseload.money.amount import round_half_even
 from baseload.wire import refusals
 from baseload.wire.canon.carry import Uncarried
+from baseload.wire.needs import needs_of
 
 if TYPE_CHECKING:
     from baseload.dispatch.rates import RowRates
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 Tried = dict[tuple[int, int], str]  # (offer, credential) -> why it is not asked (again)
 _PROMPT = ("input_uncached", "cache_read", "cache_write_5m", "cache_write_30m", "cache_write_1h", "cache_write_12h")
-_TEXT_NEEDS = frozenset(("vision", "audio", "video", "documents"))  # such requests say nothing of bytes a token
+_NONE: frozenset[str] = frozenset()
 _NO_OUTPUT = frozenset(("embeddings", "gemini_embed", "rerank"))
 
 
@@ -115,16 +116,16 @@ class Dispatcher:
         self._bounds = Bounds(catalog.fx)
         self._plain = {}
 
-    def bound(self, key: Key, model: str, own: Policy | None) -> Bound:
+    def bound(self, key: Key, model: str, own: tuple[Policy, ...]) -> Bound:
         """What binds a call. Raises BadPolicy for a call's own policy that cannot be."""
-        if own is None:
+        if not own:
             found = self._plain.get((key.id, model))
             if found is not None:
                 return found
         named = self._gw.catalog.name_policies.get(model)
-        policies = (*key.policies, *((named,) if named else ()), *((own,) if own is not None else ()))
+        policies = (*key.policies, *((named,) if named is not None else ()), *own)
         bound = self._bounds.of(policies or (Policy(),))
-        if own is None:
+        if not own:
             self._plain[key.id, model] = bound
         return bound
 
@@ -132,7 +133,7 @@ class Dispatcher:
         """Raises Refusal for a model that is not there or not allowed."""
         catalog, key, model = self._gw.catalog, asked.key, asked.ask.model
         models = self._models(catalog, key, model)
-        bound = self.bound(key, model, asked.policy)
+        bound = self.bound(key, model, asked.policies)
         return Merit(self._gw, asked, at_ns, bound, models)
 
     def _models(self, catalog: Catalog, key: Key, model: str) -> tuple[str, ...]:
@@ -157,7 +158,7 @@ class Dispatcher:
             return
         if reading.output_provenance == "reported" and reading.outcome == "ok" and asked.ask.n == 1:
             self.forecast.learn(reading.key, offer.model, meters.get("output_total", 0))
-        if reading.input_provenance == "reported" and not (asked.ask.needs & _TEXT_NEEDS) and not asked.ask.units:
+        if reading.input_provenance == "reported" and not asked.ask.units:
             prompt = sum(meters.get(meter, 0) for meter in _PROMPT)
             offer.milli_bytes = self._milli[offer.id] = moved_milli(offer.milli_bytes, reading.request_bytes, prompt)
 
@@ -169,7 +170,19 @@ def all_offers(catalog: Catalog) -> Iterable[Offer]:
 class Merit:
     """One call's choices: the merit order, asked again after each attempt that was not enough."""
 
-    __slots__ = ("_fallbacks", "_gw", "_models", "asked", "at_ns", "bound", "only", "tried", "uncarried", "useless")
+    __slots__ = (
+        "_fallbacks",
+        "_gw",
+        "_models",
+        "asked",
+        "at_ns",
+        "bound",
+        "needs",
+        "only",
+        "tried",
+        "uncarried",
+        "useless",
+    )
 
     def __init__(self, gateway: Gateway, asked: Asked, at_ns: int, bound: Bound, models: tuple[str, ...]) -> None:
         self._gw = gateway
@@ -187,6 +200,8 @@ class Merit:
         self.useless: Tried = {}  # whose protocol cannot carry the request
         self.uncarried: Uncarried | None = None
         self.only = self._only(asked)
+        said = any(offer.facts.capabilities is not None for offer in self._offers((*models, *self._fallbacks)))
+        self.needs = needs_of(asked.route.endpoint, asked.members, asked.ask.thinking) if said else _NONE
 
     def _offers(self, models: Iterable[str]) -> list[Offer]:
         catalog = self._gw.catalog
@@ -214,7 +229,7 @@ class Merit:
         if asked.route.endpoint not in _NO_OUTPUT:
             output = self._gw.dispatcher.forecast.output_tokens(asked.key.id, model, ask.max_output) * ask.n
         wanted = Wanted(
-            self.at_ns, self.bound, asked.size, output, needs=ask.needs, least_output=ask.max_output,
+            self.at_ns, self.bound, asked.size, output, needs=self.needs, least_output=ask.max_output,
             thinking=bool(ask.thinking), write=f"cache_write_{ask.cache_ttl}" if ask.cache_ttl else "",
             units=dict(ask.units) if ask.units else None,
         )  # fmt: skip
@@ -341,7 +356,7 @@ def _own(asked: Asked) -> Asked:
     members: Any = asked.members
     if type(members) is not dict:
         return asked
-    return Asked(asked.route, asked.head, asked.key, asked.ask, dict(members), asked.size, asked.pinned, asked.policy)
+    return Asked(asked.route, asked.head, asked.key, asked.ask, dict(members), asked.size, asked.pinned, asked.policies)
 
 
 def _is_unpriced(why: str) -> bool:

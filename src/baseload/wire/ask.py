@@ -39,7 +39,6 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     thinking: bool | None = None  # None = not said
     cache_ttl: str = ""  # asked lifetime of cache writes, "" = not said
     units: tuple[tuple[str, int], ...] = ()  # own units that it may cost at most: (("images", 2),); see `wire/media`
-    needs: frozenset[str] = frozenset()  # what the model must be able to do: names of dispatch.policy.CAPABILITIES
 
 
 def flag(name: str, raw: Raw | None) -> bool:
