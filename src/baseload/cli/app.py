@@ -24,6 +24,7 @@ COMMANDS = {
     "offers": ("baseload.cli.offers:app", "Which model is served where, and at which price."),
     "prices": ("baseload.cli.prices:app", "Price rows, and what is missing."),
     "call": ("baseload.cli.call:app", "One chat from the terminal, streamed."),
+    "explain": ("baseload.cli.explain:app", "What dispatch would do with a call, and why."),
     "calls": ("baseload.cli.calls:app", "What a call used and cost."),
     "usage": ("baseload.cli.usage:app", "Tokens and money by model, account or day."),
     "bill": ("baseload.cli.usage:bill_app", "What an account owes, to the nano-unit."),

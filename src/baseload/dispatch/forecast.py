@@ -29,7 +29,7 @@ MILLI_MIN, MILLI_MAX = 200, 64_000  # thousandths of a byte a token
 def moved_milli(milli: int, request_bytes: int, prompt_tokens: int) -> int:
     """Bytes a token after one more call, in thousandths.
 
-    One call moves it by a sixteenth of the difference. What is four times off is no text of this kind: an image, a file.
+    One call moves it by a sixteenth of the difference. What is four times off is no text: an image, a file.
     """
     if prompt_tokens < 16 or request_bytes <= 0:  # the frame around a short prompt says nothing of its text
         return milli

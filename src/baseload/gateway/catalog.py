@@ -282,6 +282,14 @@ class Catalog:
             for endpoint in sorted({endpoint for offer in offers for endpoint in offer.endpoints})
         }
 
+    def named(self) -> dict[str, list[Offer]]:
+        """Every name a client may ask for: models, and groups with the offers of theirs."""
+        groups = {
+            name: [offer for model in row.models for offer in self.models.get(model, ())]
+            for name, row in self.groups.items()
+        }
+        return {**self.models, **{name: offers for name, offers in groups.items() if offers}}
+
     def key_of(self, secret: bytes) -> Key | None:
         """The caller behind a credential. Known ones cost a dict look-up, unknown ones an HMAC."""
         known = self._known.get(secret)

@@ -24,6 +24,7 @@ from baseload.gateway.counting import Counting
 from baseload.gateway.course import Course
 from baseload.gateway.dispatching import Dispatcher
 from baseload.gateway.downstream import Downstream
+from baseload.gateway.explain import Explaining
 from baseload.gateway.head import Head
 from baseload.gateway.http_text import date_line
 from baseload.gateway.journal.entries import Refused
@@ -106,6 +107,7 @@ class Gateway:
         self.counting = Counting(self)
         self.dispatcher = Dispatcher(self)
         self.dispatcher.attach(catalog)
+        self._explaining = Explaining(self)
         self._routes = Routes(self, control)
         self.wheel.every_step.append(self._every_step)
         _tell_troubles(catalog, ())
@@ -179,6 +181,9 @@ class Gateway:
             model = asked.ask.model
             if route.counts:
                 self.counting.serve(connection, asked)
+                return
+            if route.explains:
+                self._explaining.serve(connection, asked)
                 return
             found = self.dispatcher.open(asked, connection.accepted_ns)
             if not self.journal.accepting:

@@ -123,7 +123,7 @@ class Routes:
                 output_max=max(offer.row.output_max for offer in offers),
                 endpoints=tuple(sorted({each for offer in offers for each in offer.endpoints})),
             )
-            for name, offers in sorted(gw.catalog.models.items())
+            for name, offers in sorted(gw.catalog.named().items())
             if not key.models or name in key.models
         ]  # fmt: skip
         protocol = protocol_of(head.path, head.low)

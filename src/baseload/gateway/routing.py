@@ -32,6 +32,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     array: bool = False  # gemini: a JSON array instead of SSE
     counts: bool = False  # asks how long a request is; nothing is generated
     batch: bool = False  # gemini_embed: batchEmbedContents
+    explains: bool = False  # asks what dispatch would do; nothing is sent
 
 
 PATHS: dict[bytes, Route] = {
@@ -47,12 +48,16 @@ PATHS: dict[bytes, Route] = {
     b"/v1/audio/speech": Route(endpoint="speech", protocol="chat"),
     b"/v1/audio/transcriptions": Route(endpoint="transcriptions", protocol="chat", content_type=MULTIPART),
 }
+EXPLAIN = b"/v1/dispatch/explain"
 _GEMINI = re.compile(rb"/v1(?:beta|alpha|beta1)?/(?:models|tunedModels)/([^?]{1,300}):([a-zA-Z]{1,40})\Z")
 METHODS = ("generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents")
 
 
 def route_of(path: bytes, query: bytes) -> Route | None:
     """The route of a POST; None where no model is asked."""
+    if path.startswith(EXPLAIN):
+        found = route_of(path[len(EXPLAIN) :] or b"/v1/chat/completions", query)
+        return msgspec.structs.replace(found, explains=True) if found is not None and not found.counts else None
     found = PATHS.get(path)
     if found is not None or not path.startswith(b"/v1"):
         return found

@@ -25,7 +25,8 @@ _MARKERS: dict[str, dict[str, tuple[tuple[bytes, str], ...]]] = {
         "tools": ((b"", "tools"),),
         "functions": ((b"", "tools"),),
         "messages": (
-            (b'"image_url"', "vision"), (b'"input_audio"', "audio"), (b'"video_url"', "video"), (b'"file"', "documents"),
+            (b'"image_url"', "vision"), (b'"input_audio"', "audio"), (b'"video_url"', "video"),
+            (b'"file"', "documents"),
         ),
         "response_format": ((b'"json_schema"', "schema"), (b'"json_object"', "json")),
         "logprobs": ((b"", "logprobs"),),
