@@ -18,10 +18,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from baseload.dispatch.policy import Policy
 from baseload.gateway import snapshot as snapshots
 from baseload.gateway.journal import entries
 from baseload.gateway.journal.reader import read_from
-from baseload.gateway.snapshot import AccountRow, KeyRow, OfferRow, ProviderRow, Snapshot, TariffRow
+from baseload.gateway.snapshot import (
+    AccountRow,
+    GroupRow,
+    KeyRow,
+    OfferRow,
+    PolicyRow,
+    ProviderRow,
+    Snapshot,
+    TariffRow,
+)
 from baseload.gateway.vault import Vault, key_prefix
 from baseload.money.price import PriceRow
 
@@ -48,6 +58,12 @@ class Home:
     version: int = 0
     console_url: str = "http://127.0.0.1:8401/"
     key_expires_ns: int = 0
+    policies: dict[str, Policy] = field(default_factory=dict)
+    account_policies: tuple[str, ...] = ()  # names, outermost first
+    key_policy: str = ""
+    model_policies: dict[str, str] = field(default_factory=dict)
+    groups: list[GroupRow] = field(default_factory=list)
+    fx: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
@@ -64,8 +80,10 @@ class Home:
         upstream_model: str = "",
         kind: str = "vendor",
         bytes_per_token: float = 4.0,
+        facts: dict[str, Any] | None = None,
         **provider: Any,
     ) -> OfferRow:
+        """`facts`: further fields of the offer; the rest are the provider's."""
         id_ = len(self.offers) + 1
         self.providers.append(
             ProviderRow(id=id_, name=f"p{id_}", kind=kind, dialect=dialect, base_url=base_url, **provider)
@@ -79,19 +97,23 @@ class Home:
             endpoints=endpoints,
             cost_prices=prices,
             bytes_per_token=bytes_per_token,
+            **(facts or {}),
         )
         self.offers.append(row)
         return row
 
     def publish(self) -> None:
         self.version += 1
+        ids = {name: number for number, name in enumerate(self.policies, 1)}
         snapshots.write(
             self.path / "snapshot.msgpack",
             Snapshot(
                 format=snapshots.FORMAT,
                 version=self.version,
                 made_ns=time.time_ns(),
-                accounts=[AccountRow(id=7, name="acme", tariff=3)],
+                accounts=[
+                    AccountRow(id=7, name="acme", tariff=3, policies=tuple(ids[name] for name in self.account_policies))
+                ],
                 keys=[
                     KeyRow(
                         id=5,
@@ -100,6 +122,7 @@ class Home:
                         prefix=key_prefix(KEY),
                         models=self.models,
                         expires_ns=self.key_expires_ns,
+                        policy=ids.get(self.key_policy, 0),
                     )
                 ],
                 providers=self.providers,
@@ -107,6 +130,10 @@ class Home:
                 tariffs=[TariffRow(id=3, name="default", margin_ppm=200_000)],
                 prices=self.prices,
                 console_url=self.console_url,
+                policies=[PolicyRow(id=ids[name], name=name, policy=policy) for name, policy in self.policies.items()],
+                groups=self.groups,
+                model_policies={model: ids[name] for model, name in self.model_policies.items()},
+                fx=self.fx,
             ),
         )
 
@@ -175,7 +202,7 @@ def free_port() -> int:
 def gateway(
     home: Home, *, port: int = 0, args: tuple[str, ...] = (), log: str = "gateway.log", health: bool = False
 ) -> Iterator[Running]:
-    """A gateway process. `health` False: no failure keeps an offer out of service, so that one can fail again and again."""
+    """A gateway process. `health` False: no failure keeps an offer out of service, so that it can fail repeatedly."""
     if not health:
         args = ("--limit", "out_max_s=0", *args)
     if not (home.path / "snapshot.msgpack").exists():
