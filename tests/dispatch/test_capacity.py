@@ -27,7 +27,7 @@ def test_no_more_than_a_minutes_worth_beyond_what_refills(steps: list[tuple[int,
     for start, _ in taken:
         window = [tokens for at, tokens in taken if start <= at < start + MINUTE_NS]
         assert len(window) <= 2 * 10
-        assert sum(window) <= 2 * 1000 + 400
+        assert sum(window) <= 2 * 1000 + 400 + len(window)  # a token each for rounding
 
 
 def test_a_call_larger_than_the_whole_limit_waits_for_a_full_bucket_and_passes() -> None:

@@ -11,6 +11,8 @@ from baseload.dispatch.market import TRIED, Market, Wanted, tokens_of
 from baseload.dispatch.merit import order, seen
 from baseload.dispatch.policy import Limits, Policy
 from baseload.dispatch.rules import Bound
+from baseload.dispatch.seen import LINES_MAX, decode, encode
+from baseload.dispatch.seen import order as told_order
 from baseload.money.rate import Unpriced, rate_nano
 from tests.dispatch.world import FX, START, Stand, policy, price, stand, wanted
 
@@ -224,3 +226,12 @@ def test_an_offer_without_a_price_never_wins() -> None:
     assert decision.offer is not None
     assert decision.offer.id == 2
     assert price(random.Random(1), "USD") is not None
+
+
+def test_of_very_many_candidates_the_cheapest_are_kept() -> None:
+    market = Market([plain(id_, str(300 - id_)) for id_ in range(1, 201)], "chat")
+    kept = decode(encode(seen(market.decide(ask()), "USD", "")))
+    assert kept is not None
+    told = told_order(kept)
+    assert [line.offer for line in told] == list(range(200, 200 - LINES_MAX, -1))
+    assert [line.rank for line in told] == list(range(1, LINES_MAX + 1))

@@ -25,11 +25,13 @@ class Stand:
     rows: list[RowRates]
     facts: OfferFacts
     credential: int = 0
-    milli_bytes: int = 4000
     health: OfferHealth = field(default_factory=OfferHealth)
     access: CredentialHealth = field(default_factory=CredentialHealth)
     capacity: Capacity = field(default_factory=lambda: Capacity(Share(Limits()), Share(Limits())))
     trouble: str = ""
+
+    def __post_init__(self) -> None:
+        self.access.covers([self.health])
 
     @property
     def exchange(self) -> tuple[int, int]:
@@ -87,7 +89,8 @@ def stand(rng: random.Random, id_: int) -> Stand:
         quality={"": rng.randint(0, 1000)} if rng.random() < 0.7 else {},
         context_max=rng.choice((0, 0, 500, 100_000)), output_max=rng.choice((0, 0, 40)),
     )  # fmt: skip
-    found = Stand(id_, rows or [price(rng, currency)], facts, milli_bytes=rng.choice((2500, 4000, 5200)))
+    found = Stand(id_, rows or [price(rng, currency)], facts)
+    found.health.milli = rng.choice((2500, 4000, 5200))
     if rng.random() < 0.1:
         found.rows = []
     if rng.random() < 0.1:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from baseload.dispatch.policy import Policy
-from baseload.dispatch.seen import decode
+from baseload.dispatch.seen import decode, order
 from baseload.gateway.snapshot import GroupRow
 from tests.gateway.harness import Home, Reply, Running, chat, exchange, gateway, get, post, price
 from tests.vendors import Fault, Simulator, start
@@ -202,9 +202,14 @@ def test_what_a_decision_saw_is_in_its_reading(grid: Grid) -> None:
     reading = next(one for one in grid.home.readings() if one.call == reply.headers["x-baseload-call-id"])
     view = decode(reading.seen)
     assert view is not None
-    assert [(line.offer, bool(line.why_not)) for line in view.lines] == [(2, False), (3, False), (1, True)]
-    assert view.lines[0].expected <= view.lines[1].expected
-    assert reading.expected_nano == view.lines[0].expected
+    lines = order(view)
+    assert [(line.rank, line.offer, bool(line.why_not)) for line in lines] == [
+        (1, 2, False),
+        (2, 3, False),
+        (0, 1, True),
+    ]
+    assert lines[0].expected <= lines[1].expected
+    assert reading.expected_nano == lines[0].expected
     assert len(reading.expected) == 3
 
 

@@ -41,20 +41,18 @@ class _Bucket:
         self._left = per_minute * MINUTE_NS
         self._at_ns = 0
 
-    def _fill(self, now_ns: int) -> None:
-        if now_ns > self._at_ns:
-            full = self.per_minute * MINUTE_NS
-            self._left = min(full, self._left + (now_ns - self._at_ns) * self.per_minute)
-        self._at_ns = now_ns
+    def _filled(self, now_ns: int) -> int:
+        if now_ns <= self._at_ns:
+            return self._left
+        return min(self.per_minute * MINUTE_NS, self._left + (now_ns - self._at_ns) * self.per_minute)
 
     def take(self, now_ns: int, amount: int) -> None:
-        self._fill(now_ns)
-        self._left -= amount * MINUTE_NS
+        self._left = self._filled(now_ns) - amount * MINUTE_NS
+        self._at_ns = now_ns
 
     def room_at(self, now_ns: int, amount: int) -> int:
         """0 = now; else the instant. More than the whole bucket is let in when it is full."""
-        self._fill(now_ns)
-        lacking = min(amount, self.per_minute) * MINUTE_NS - self._left
+        lacking = min(amount, self.per_minute) * MINUTE_NS - self._filled(now_ns)
         return 0 if lacking <= 0 else now_ns + -(-lacking // self.per_minute)
 
 

@@ -21,6 +21,8 @@ Scope: one gateway process. A clock that jumps back blocks nothing longer than t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from baseload.dispatch.latency import Spread, moved
 
 S = 1_000_000_000
@@ -59,6 +61,9 @@ class _Gate:
 
     __slots__ = ("_longest_ns", "_probe_until_ns", "_step", "out_until_ns", "said", "why")
 
+    def _changed(self) -> None:
+        """`out_until_ns` has another value."""
+
     def __init__(self, longest_ns: int = WAIT_MAX_NS) -> None:
         """`longest_ns`: no failure takes it out for longer; 0 = none does."""
         self._longest_ns = longest_ns
@@ -83,6 +88,7 @@ class _Gate:
         self.why = why
         self._probe_until_ns = 0
         self.out_until_ns = now_ns + wait + round(wait * 0.1 * jitter)
+        self._changed()
 
     def last_resort(self, now_ns: int) -> bool:
         """May it be asked although it is out, because nothing else can serve?"""
@@ -92,16 +98,19 @@ class _Gate:
         self.out_until_ns = self._step = self._probe_until_ns = 0
         self.said = False
         self.why = ""
+        self._changed()
 
     def probing(self, now_ns: int) -> None:
         """A call goes through the gate after its wait: it is the probe, others wait for what it finds."""
         if self.why and self.out_until_ns <= now_ns:
             self.out_until_ns = self._probe_until_ns = now_ns + PROBE_NS
+            self._changed()
 
     def probed(self) -> None:
         """The probe found out nothing (its client left): the next call is one."""
         if self._probe_until_ns:
             self.out_until_ns, self._probe_until_ns = 1, 0
+            self._changed()
 
     def why_not(self, now_ns: int) -> str:
         """In words, "" = in service."""
@@ -112,6 +121,7 @@ class _Gate:
         left = self.out_until_ns - now_ns
         if left > WAIT_MAX_NS + WAIT_MAX_NS // 10:  # the clock was set back
             self.out_until_ns = now_ns + WAITS[self.why][0]
+            self._changed()
             left = WAITS[self.why][0]
         return f"{SAY[self.why]}; tried again in {max(1, round(left / S))} s"
 
@@ -119,7 +129,22 @@ class _Gate:
 class CredentialHealth(_Gate):
     """Of one credential of a provider, over all its offers."""
 
-    __slots__ = ()
+    __slots__ = ("_offers",)
+
+    def __init__(self, longest_ns: int = WAIT_MAX_NS) -> None:
+        super().__init__(longest_ns)
+        self._offers: list[OfferHealth] = []
+
+    def covers(self, offers: Iterable[OfferHealth]) -> None:
+        """These offers go by this credential, and no others."""
+        self._offers = list(offers)
+        for offer in self._offers:
+            offer.access = self
+        self._changed()
+
+    def _changed(self) -> None:
+        for offer in self._offers:
+            offer._changed()
 
     def end(self, now_ns: int, fault: str, *, by: str, retry_after_s: float | None = None, jitter: float = 0.0) -> None:
         if fault in OF_CREDENTIAL and by != "status":
@@ -131,21 +156,18 @@ class CredentialHealth(_Gate):
 
 
 class OfferHealth(_Gate):
-    """Of one offer with one credential."""
+    """Of one offer with one credential. What a decision reads at every call stands here, ready."""
 
     __slots__ = (
-        "_failed",
-        "_row",
-        "_seen",
-        "_window_ns",
-        "first_token_ns",
-        "in_flight",
-        "spread",
+        "_failed", "_row", "_seen", "_window_ns", "access", "first_token_ns", "gate_ns", "in_flight", "milli", "spread",
         "tokens_per_s_milli",
-    )
+    )  # fmt: skip
 
-    def __init__(self, longest_ns: int = WAIT_MAX_NS) -> None:
+    def __init__(self, longest_ns: int = WAIT_MAX_NS, milli: int = 4000) -> None:
         super().__init__(longest_ns)
+        self.access: CredentialHealth | None = None
+        self.gate_ns = 0  # out until then, by its own failures or its credential's
+        self.milli = milli  # thousandths of a byte of request a token of input takes
         self._row = 0  # failures in a row
         self._seen = self._failed = 0  # in the window
         self._window_ns = 0
@@ -153,6 +175,9 @@ class OfferHealth(_Gate):
         self.first_token_ns = 0  # moving average, 0 = not known
         self.tokens_per_s_milli = 0  # tokens in a thousand seconds, 0 = not known
         self.spread = Spread()
+
+    def _changed(self) -> None:
+        self.gate_ns = max(self.out_until_ns, self.access.out_until_ns if self.access is not None else 0)
 
     def begin(self, now_ns: int) -> None:
         """An attempt begins."""

@@ -23,6 +23,7 @@ from baseload.dispatch.cost import MILLION
 from baseload.dispatch.health import CredentialHealth, OfferHealth
 from baseload.dispatch.rates import MINUTE_NS, RowRates
 from baseload.dispatch.rules import Bound, OfferFacts
+from baseload.dispatch.seen import LINES_MAX, names
 
 FOREVER = 1 << 63
 UNPRICED = "no price is in force"
@@ -47,10 +48,6 @@ class Candidate(Protocol):
     def capacity(self) -> Capacity: ...
     @property
     def exchange(self) -> tuple[int, int]: ...
-    @property
-    def milli_bytes(self) -> int:
-        """Thousandths of a byte of request a token of its input takes."""
-
     @property
     def changes(self) -> tuple[int, ...]:
         """Instants at which a price begins or ends."""
@@ -98,7 +95,7 @@ class Row(Generic[C]):
 
     __slots__ = (
         "access", "capacity", "checked", "context", "health", "hi", "inp", "key", "lo", "offer", "out", "output_max",
-        "price", "read", "share", "swap",
+        "price", "quick", "read", "swap",
     )  # fmt: skip
 
     def __init__(self, offer: C, price: RowRates) -> None:
@@ -108,14 +105,14 @@ class Row(Generic[C]):
         self.health = offer.health
         self.access = offer.access
         self.capacity = offer.capacity
-        self.share = offer.capacity.offer  # its headers may set limits at any time
         self.swap = offer.exchange if offer.exchange[0] != offer.exchange[1] else None
         facts = offer.facts
         self.context = facts.context_max or FOREVER
         self.output_max = facts.output_max or FOREVER
         self.inp = self.read = self.out = -1
         self.lo = self.hi = -1  # input lengths that the quote is for: lo < length <= hi
-        # What needs a second look at every call; others need none.
+        self.quick = False  # its quote is plain and nothing about it differs from call to call but lengths
+        # What needs a second look at every call; others need none. Whoever sets new limits calls `Market.refresh`.
         self.checked = bool(
             facts.supply == "base" or facts.context_max or facts.output_max
             or self.capacity.offer.limited or self.capacity.credential.limited
@@ -135,6 +132,7 @@ class Row(Generic[C]):
             self.inp = found.cache_write if wanted.write else found.input
             self.read = found.cache_read if found.cache_read >= 0 else self.inp
             self.out = max(found.output, 0)
+        self.quick = self.inp >= 0 and self.swap is None and not self.checked
 
     def charged(self, wanted: Wanted, tokens: int, cached: int) -> int:
         """Nano-units x 1,000,000 of the comparison currency by the quote; -1 = not priced."""
@@ -151,19 +149,21 @@ class Row(Generic[C]):
 
 
 class Listing(Generic[C]):
-    __slots__ = ("excluded", "from_ns", "rows", "until_ns")
+    __slots__ = ("excluded", "excluded_names", "from_ns", "names", "rows", "until_ns")
 
     def __init__(self, rows: list[Row[C]], excluded: list[tuple[C, str]], from_ns: int, until_ns: int) -> None:
         self.rows = rows
         self.excluded = excluded
         self.from_ns = from_ns
         self.until_ns = until_ns
+        self.names = names([row.key for row in rows])
+        self.excluded_names = names([(offer.id, offer.credential, why) for offer, why in excluded[:LINES_MAX]])
 
 
 class Decision(Generic[C]):
-    """What was chosen and what it was chosen from. `costs` and `rows` go together; -1 = not eligible, see `whys`."""
+    """What was chosen and what it was chosen from. `costs` and the listing's rows go together; -1 = see `whys`."""
 
-    __slots__ = ("cached", "costs", "excluded", "offer", "rank", "row", "rows", "tokens", "wanted", "whys")
+    __slots__ = ("cached", "costs", "listing", "offer", "rank", "row", "tokens", "wanted", "whys")
 
     def __init__(
         self, wanted: Wanted, row: Row[C] | None, rank: tuple[int, int], listing: Listing[C], costs: list[int],
@@ -171,24 +171,32 @@ class Decision(Generic[C]):
     ) -> None:  # fmt: skip
         self.wanted = wanted
         self.row = row
-        self.offer: C | None = row.offer if row is not None else None
+        self.offer: C | None = None
         self.rank = rank  # (reservation, score): smaller is better; compares decisions of several markets
-        self.rows = listing.rows
-        self.excluded = listing.excluded
+        self.listing = listing
         self.costs = costs
         self.whys = whys
-        self.tokens = tokens_of(wanted, row.offer) if row is not None else 0
-        self.cached = min(wanted.cached.get(row.key, 0), self.tokens) if wanted.cached and row is not None else 0
+        self.tokens = self.cached = 0
+        if row is not None:
+            self.offer = row.offer
+            self.tokens = wanted.size * 1000 // row.health.milli + 1
+            if wanted.cached:
+                self.cached = min(wanted.cached.get(row.key, 0), self.tokens)
+
+    @property
+    def place(self) -> int:
+        """The winner's among the costs; -1 = none."""
+        return self.listing.rows.index(self.row) if self.row is not None else -1
 
     @property
     def cost(self) -> int:
         """Nano-units x 1,000,000 of the comparison currency; -1 = nothing was chosen."""
-        return self.costs[self.rows.index(self.row)] if self.row is not None else -1
+        return self.costs[self.place] if self.row is not None else -1
 
 
 def tokens_of(wanted: Wanted, offer: Candidate) -> int:
     """Expected input tokens at an offer, by its own measured bytes a token."""
-    return wanted.size * 1000 // offer.milli_bytes + 1
+    return wanted.size * 1000 // offer.health.milli + 1
 
 
 class Market(Generic[C]):
@@ -200,6 +208,10 @@ class Market(Generic[C]):
         self._endpoint = endpoint
         self._changes = sorted({change for offer in offers for change in offer.changes})
         self._listings: dict[tuple[Bound, frozenset[str], bool, str], Listing[C]] = {}
+
+    def refresh(self) -> None:
+        """Everything is listed anew: an offer has got other limits."""
+        self._listings.clear()
 
     def listing(self, wanted: Wanted) -> Listing[C]:
         """Who fits, with the quotes in force. Kept while nothing in it can change."""
@@ -249,19 +261,19 @@ class Market(Generic[C]):
         costs: list[int] = []
         whys: dict[int, str] = {}
         for row in listing.rows:
-            tokens = size // row.offer.milli_bytes + 1
-            if plain and row.lo < tokens <= row.hi and row.inp >= 0 and row.swap is None:
-                cost = row.inp * tokens + row.out * output
+            health = row.health
+            tokens = size // health.milli + 1
+            if plain and row.quick and row.lo < tokens <= row.hi:
+                rank = cost = row.inp * tokens + row.out * output
+                soft = 0
             else:
                 cost = row.charged(wanted, tokens, cached.get(row.key, 0) if cached else 0)
-            soft, rank = 0, cost
-            if cost < 0 or not plain or row.checked or row.share.watched:
                 soft, rank, why = judged(row, wanted, tokens, cost)
                 if why:
                     whys[len(costs)] = why
                     costs.append(-1)
                     continue
-            if row.health.out_until_ns > now_ns or row.access.out_until_ns > now_ns:
+            if health.gate_ns > now_ns:
                 why = row.access.why_not(now_ns) or row.health.why_not(now_ns)
                 if why:
                     whys[len(costs)] = why
@@ -269,7 +281,7 @@ class Market(Generic[C]):
                     continue
             costs.append(cost)
             if best is not None:
-                if soft > best_soft or (soft == best_soft and rank > best_rank):
+                if (rank > best_rank and soft >= best_soft) or soft > best_soft:
                     continue
                 if soft == best_soft and rank == best_rank and not _sooner(row, best):
                     continue
@@ -349,7 +361,7 @@ def judged(row: Row[C], wanted: Wanted, tokens: int, cost: int) -> tuple[int, in
         if not wanted.units and (_in(row, row.inp) > bound.max_in or _in(row, row.out) > bound.max_out):
             return 0, 0, "its price is above max_price"
     soft, rank = 0, cost
-    if row.checked or row.share.watched:
+    if row.checked:
         if tokens + (wanted.least_output and 1) > row.context:
             return 0, 0, f"the request has about {tokens} tokens, its context holds {row.context}"
         if wanted.least_output > row.output_max:

@@ -6,13 +6,14 @@ Out:    `Ranked` lines: the eligible ones in the order they would be asked, thos
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from baseload.dispatch.cost import Parts, compared, parts
 from baseload.dispatch.market import Candidate, Decision, Market, Row, Wanted, judged, scores, slower, tokens_of
-from baseload.dispatch.seen import LINES_MAX, Seen, SeenLine
+from baseload.dispatch.rules import BIG
+from baseload.dispatch.seen import LINES_MAX, Seen
 
 C = TypeVar("C", bound=Candidate)
 MILLION = 1_000_000
@@ -130,20 +131,28 @@ def expected_of(line: Ranked, exchange: tuple[int, int]) -> int:
 
 
 def seen(decision: Decision[C], currency: str, why: str) -> Seen:
-    """What a decision saw, as it is kept with the reading: the winner, the others by cost, then those not eligible.
+    """What a decision saw, as it is kept with the reading.
 
     `currency` is the one of the comparison; `why` there was an attempt after the first.
     """
-    rows, costs, winner, wanted = decision.rows, decision.costs, decision.row, decision.wanted
-    eligible = sorted((cost, at) for at, cost in enumerate(costs) if cost >= 0 and rows[at] is not winner)
-    lines: list[SeenLine] = []
-    if winner is not None:
-        lines.append(SeenLine(*winner.key, _nano(decision.cost)))
-    lines += [SeenLine(*rows[at].key, _nano(cost)) for cost, at in eligible[: LINES_MAX - 1]]
-    lines += [SeenLine(*rows[at].key, -1, reason) for at, reason in decision.whys.items()]
-    lines += [SeenLine(offer.id, offer.credential, -1, reason) for offer, reason in decision.excluded]
-    tokens = (decision.tokens, decision.cached, wanted.output_tokens)
-    return Seen(wanted.bound.objective, currency, *tokens, lines[:LINES_MAX], why)
+    listing, costs, whys, wanted = decision.listing, decision.costs, decision.whys, decision.wanted
+    winner = decision.place
+    nano = [_nano(cost) if cost >= 0 else -1 for cost in costs]
+    names: Any = listing.names
+    if len(costs) > LINES_MAX:
+        weights = [cost if cost >= 0 else BIG for cost in costs]
+        if winner >= 0:
+            weights[winner] = -1
+        kept = sorted(range(len(costs)), key=weights.__getitem__)[:LINES_MAX]
+        place = {at: number for number, at in enumerate(kept)}
+        nano = [nano[at] for at in kept]
+        names = [listing.rows[at].key for at in kept]
+        whys = {place[at]: reason for at, reason in whys.items() if at in place}
+        winner = 0 if winner >= 0 else -1
+    return Seen(
+        wanted.bound.objective, currency, decision.tokens, decision.cached, wanted.output_tokens, why, winner, names,
+        nano, whys, listing.excluded_names,
+    )  # fmt: skip
 
 
 def _nano(cost: int) -> int:

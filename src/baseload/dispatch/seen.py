@@ -1,20 +1,17 @@
-"""What a decision saw, small enough to be kept with every reading: the merit order with each offer's expected cost.
+"""What a decision saw, small enough to be kept with every reading: every candidate with its expected cost, or why not.
 
-In:     a decision. Out: bytes for `Reading.seen`; read again by whoever explains a call.
+In:     a decision. Out: bytes for `Reading.seen`; `order` for whoever explains a call.
+
+Who the candidates are changes seldom, so a listing's names are encoded once (`names`); a call adds its costs.
 """
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import msgspec
 
-LINES_MAX = 40  # the winner, then the eligible ones by rank, then the others
-
-
-class SeenLine(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    offer: int  # its id
-    credential: int  # which of its provider's credentials
-    expected: int  # nano-units of the comparison currency; -1 = no price
-    why_not: str = ""  # why it was not eligible, "" = it was
+LINES_MAX = 40  # of more candidates only the cheapest are kept
 
 
 class Seen(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -23,12 +20,31 @@ class Seen(msgspec.Struct, array_like=True, frozen=True, gc=False):
     input_tokens: int
     cached_tokens: int  # of the input, at the winner
     output_tokens: int
-    lines: list[SeenLine]
-    why: str = ""  # why there was an attempt after the first: the failure class of the one before, or "hedge"
+    why: str  # why there was an attempt after the first: the failure class of the one before; "" = it was the first
+    winner: int  # place in the lists that follow; -1 = none
+    names: Any  # [[offer id, credential], ...]
+    costs: list[int]  # nano-units of the comparison currency, in that order; -1 = not eligible
+    whys: dict[int, str]  # place -> why it was not eligible
+    excluded: Any  # [[offer id, credential, why], ...]: those that no call like this may go to
+
+
+class Line(NamedTuple):
+    """One candidate, for people. `rank` from 1 by cost, 0 = not eligible; `expected` is -1 where there is no price."""
+
+    rank: int
+    offer: int
+    credential: int
+    expected: int
+    why_not: str
 
 
 encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Seen).decode
+
+
+def names(rows: list[Any]) -> msgspec.Raw:
+    """Encoded once, used by many calls."""
+    return msgspec.Raw(encode(rows))
 
 
 def decode(data: bytes) -> Seen | None:
@@ -37,3 +53,15 @@ def decode(data: bytes) -> Seen | None:
         return _decode(data) if data else None
     except msgspec.DecodeError:
         return None
+
+
+def order(seen: Seen) -> list[Line]:
+    """The winner, the other eligible ones by cost, then the others with their reasons."""
+    eligible = sorted((cost, at) for at, cost in enumerate(seen.costs) if cost >= 0 and at != seen.winner)
+    first = [seen.winner] if seen.winner >= 0 else []
+    lines = [
+        Line(rank, seen.names[at][0], seen.names[at][1], seen.costs[at], "")
+        for rank, at in enumerate((*first, *(at for _, at in eligible)), 1)
+    ]
+    lines += [Line(0, seen.names[at][0], seen.names[at][1], -1, why) for at, why in sorted(seen.whys.items())]
+    return lines + [Line(0, offer, credential, -1, why) for offer, credential, why in seen.excluded]

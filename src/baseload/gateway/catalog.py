@@ -59,7 +59,6 @@ class Offer:
         "health",
         "id",
         "id_headers",
-        "milli_bytes",
         "model",
         "name",
         "name_bytes",
@@ -113,10 +112,9 @@ class Offer:
         self.edges = tuple(edge for price in prices for edge in price.edges)
         self.changes = tuple(at for price in prices for at in (price.from_ns, price.to_ns))
         self._price: RowRates | None = None
-        self.health = OfferHealth()
+        self.health = OfferHealth(milli=int(self.bytes_per_token * 1000))
         self.access = CredentialHealth()
         self.capacity = Capacity(Share(row.limits), Share(provider.limits))
-        self.milli_bytes = int(self.bytes_per_token * 1000)
         self.facts = OfferFacts(
             id=row.id, name=row.name, provider=provider.name, vendor=provider.dialect,
             region=row.region or provider.region, residency=row.residency or provider.residency,

@@ -92,7 +92,6 @@ class Dispatcher:
         self._health: dict[tuple[int, str], OfferHealth] = {}
         self._access: dict[tuple[int, str], CredentialHealth] = {}
         self._shares: dict[tuple[str, int, str, Limits], Share] = {}
-        self._milli: dict[int, int] = {}
         self._bounds = Bounds({})
         self._plain: dict[tuple[int, str], Bound] = {}  # (key, model) -> what binds a call that says nothing itself
 
@@ -100,10 +99,12 @@ class Dispatcher:
         """Gives a catalog's offers the state that earlier ones had; forgets what is gone."""
         health, access, shares = self._health, self._access, self._shares
         self._health, self._access, self._shares = {}, {}, {}
+        covered: dict[tuple[int, str], list[OfferHealth]] = {}
         longest = round(self._gw.limits.out_max_s * 1e9)
         for offer in all_offers(catalog):
             name, whose = (offer.id, offer.reference), (offer.provider.id, offer.reference)
-            offer.health = self._health.setdefault(name, health.get(name) or OfferHealth(longest))
+            start = round(offer.bytes_per_token * 1000)
+            offer.health = self._health.setdefault(name, health.get(name) or OfferHealth(longest, start))
             offer.access = self._access.setdefault(whose, access.get(whose) or CredentialHealth(longest))
             own = ("offer", offer.id, offer.reference, offer.row.limits)
             common = ("provider", offer.provider.id, offer.reference, offer.provider.limits)
@@ -111,8 +112,9 @@ class Dispatcher:
                 self._shares.setdefault(own, shares.get(own) or Share(own[3])),
                 self._shares.setdefault(common, shares.get(common) or Share(common[3])),
             )
-            offer.milli_bytes = self._milli.get(offer.id, offer.milli_bytes)
-        self._milli = {offer.id: offer.milli_bytes for offer in all_offers(catalog)}
+            covered.setdefault(whose, []).append(offer.health)
+        for whose, offers in covered.items():
+            self._access[whose].covers(offers)
         self._bounds = Bounds(catalog.fx)
         self._plain = {}
 
@@ -160,7 +162,7 @@ class Dispatcher:
             self.forecast.learn(reading.key, offer.model, meters.get("output_total", 0))
         if reading.input_provenance == "reported" and not asked.ask.units:
             prompt = sum(meters.get(meter, 0) for meter in _PROMPT)
-            offer.milli_bytes = self._milli[offer.id] = moved_milli(offer.milli_bytes, reading.request_bytes, prompt)
+            offer.health.milli = moved_milli(offer.health.milli, reading.request_bytes, prompt)
 
 
 def all_offers(catalog: Catalog) -> Iterable[Offer]:

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, select
 
 from baseload import store
-from baseload.dispatch.seen import decode
+from baseload.dispatch.seen import decode, order
 from baseload.errors import Defect, Refusal
 from baseload.gateway.journal.entries import Reading
 from baseload.ledger.prices import load_prices
@@ -110,12 +110,12 @@ def _dispatch(connection: Connection, entry: Reading, cost_row: PriceRow | None)
         return found
     offers: dict[int, str] = {}
     lines = []
-    for rank, line in enumerate(view.lines, 1):
+    for line in order(view):
         if line.offer not in offers:
             offers[line.offer] = _name(connection, tables.offers, line.offer)
         lines.append({
             "offer": line.offer, "offer_name": offers[line.offer], "credential": line.credential,
-            "rank": 0 if line.why_not else rank, "why_not": line.why_not,
+            "rank": line.rank, "why_not": line.why_not,
             "expected": money(line.expected, view.currency) if line.expected >= 0 else None,
         })  # fmt: skip
     found["seen"] = {"objective": view.objective, "after": view.why, "order": lines}
