@@ -145,10 +145,14 @@ class Course:
             key: why for key, why in merit.tried.items() if not rule_of(why.removeprefix("it failed: ")).again
         }
         choice = merit.next(self.id, self._faults[-1].kind)
-        if choice is None:
-            self._give_up(down, client_view(self.told(self._faults[-1], started=False)))
-        else:
+        if choice is not None:
             self._go_on(down, choice)
+            return
+        soonest_ns, now_ns = merit.soonest_ns(), self.gw.clock_ns()
+        if now_ns < soonest_ns < self.deadline_ns:  # it is out for a little longer than was waited
+            self._wait(down, soonest_ns - now_ns)
+        else:
+            self._give_up(down, client_view(self.told(self._faults[-1], started=False)))
 
     # -- what the client's connection says while nothing runs
 

@@ -341,16 +341,23 @@ class Merit:
             return refusals.NoneNow(model, max(0.01, min(waits)), limited=limited)
         return refusals.NoOfferFits(model, _grouped(lines))
 
+    def soonest_ns(self) -> int:
+        """The first instant at which an offer of this call that is out or full may serve; 0 = there is none."""
+        now_ns = self._gw.clock_ns()
+        offers = self._offers((*self._models, *self._fallbacks))
+        waits = [wait for offer in offers if not offer.trouble and (wait := self._wait_s(offer)) is not None]
+        return now_ns + round(min(waits) * 1e9) if waits else 0
+
     def _wait_s(self, offer: Offer) -> float | None:
         """Seconds until an offer that is out or full may serve; None where that is not what keeps it."""
-        at_ns = self.at_ns
+        now_ns = self._gw.clock_ns()
         until = 0
-        if offer.access.why_not(at_ns):
+        if offer.access.why_not(now_ns):
             until = offer.access.out_until_ns
-        if offer.health.why_not(at_ns):
+        if offer.health.why_not(now_ns):
             until = max(until, offer.health.out_until_ns)
-        until = max(until, offer.capacity.full_until(at_ns, 1))
-        return (until - at_ns) / 1e9 if until > at_ns else None
+        until = max(until, offer.capacity.full_until(now_ns, 1))
+        return (until - now_ns) / 1e9 if until > now_ns else None
 
 
 def _own(asked: Asked) -> Asked:
