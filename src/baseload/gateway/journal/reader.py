@@ -136,6 +136,9 @@ def _read_segment(
             elif what.state != ENTRY and not _goes_on(fd, here, what, at, len(block)):
                 if not finished:
                     return here, "wait"
+                if what.state == END and os.pread(fd, FRAME_HEAD, here).strip(b"\0"):
+                    offset = here  # it was written after the block was read
+                    continue
                 here = _pass_damage(fd, number, here, what, at, report)
                 if here < 0:
                     return -here, "cut"
