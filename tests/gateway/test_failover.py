@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from baseload.dispatch.policy import Limits, Policy
@@ -293,3 +294,25 @@ def test_limits_of_an_offer_send_the_rest_elsewhere(tmp_path: Path) -> None:
     assert full.status == 429
     assert float(full.headers["retry-after"]) >= 1
     assert full.json()["error"]["code"] == "rate_limit_exceeded"
+
+
+def test_lesson_60_a_conversation_stays_where_its_beginning_is_cached_while_that_is_cheaper(tmp_path: Path) -> None:
+    """The first turn goes to the offer that is cheaper without a cache; once it is out for a turn, the next stay."""
+    home = Home(tmp_path)
+    rate = {"input": "2", "cache_read": "0.1", "output": "1"}
+    home.prices = [price(1, input_="1", output="1"), msgspec.structs.replace(price(2), rate=rate)]
+    home.prices[0] = msgspec.structs.replace(home.prices[0], rate={"input": "1", "output": "1"})
+    talk = [{"role": "user", "content": "long ago " * 1200}]
+    with start() as plain, start() as caching:
+        home.offer(plain.base_url, prices=(1,))
+        home.offer(caching.base_url, prices=(2,))
+        with gateway(home) as running:
+            first = ask(running, messages=talk, max_tokens=5)
+            there = ask(running, messages=talk, max_tokens=5, baseload={"pin": "p2"})
+            talk += [{"role": "assistant", "content": "yes"}, {"role": "user", "content": "and then?"}]
+            home.wait_readings(2)
+            after = ask(running, messages=talk, max_tokens=5)
+            home.wait_readings(3)
+    assert [reply.headers["x-baseload-offer"] for reply in (first, there, after)] == ["m@p1", "m@p2", "m@p2"]
+    (reading,) = accounted(home, after.headers["x-baseload-call-id"])
+    assert reading.expected[1] > 1000, "tokens expected from the cache"

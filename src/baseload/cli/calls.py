@@ -13,8 +13,9 @@ from baseload.cli.output import print_json, print_record, print_rows
 app = App(name="calls", help="The record of single calls.")
 FIELDS = (
     "attempt", "offer_name", "upstream_model", "upstream_id", "outcome", "status", "fault", "state", "detail", "meters",
-    "input_provenance", "output_provenance", "flags", "cost", "charge", "charge_by", "accepted", "first", "end",
+    "input_provenance", "output_provenance", "flags", "expected", "expected_cost", "cost", "charge", "charge_by", "accepted", "first", "end",
 )  # fmt: skip
+ORDER = ("rank", "offer_name", "credential", "expected", "why_not")
 
 
 @app.command(name="list")
@@ -62,6 +63,12 @@ def show(call: str, *, common: Common = COMMON) -> None:
     print_record(found, as_json=False, name="call")
     for attempt in attempts:
         print_record({name: _shown(attempt[name]) for name in FIELDS if name in attempt}, as_json=False, name="attempt")
+        if seen := attempt.get("seen"):
+            after = f", after {seen['after']}" if seen["after"] else ""
+            rows = [
+                {**line, "rank": line["rank"] or "-", "expected": _shown(line["expected"])} for line in seen["order"]
+            ]
+            print_rows(rows, ORDER, as_json=False, name=f"merit order ({seen['objective']}{after})")
     for record in (*holds, *refusals):
         print_record({name: _shown(value) for name, value in record.items()}, as_json=False, name="record")
 

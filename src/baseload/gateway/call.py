@@ -306,7 +306,7 @@ class Call(ABC):
             offer.health.generated(output, now_ns - self.text_ns)
         used = sum(count for meter, count in meters.items() if meter in PROMPT_METERS) + output if meters else -1
         offer.capacity.end(now_ns, self._reserved, used)
-        self.gw.dispatcher.learn(self.asked, offer, reading)
+        self.gw.dispatcher.learn(self.course.merit, offer, reading)
 
     def _finish(self) -> None:
         gw = self.gw

@@ -20,6 +20,7 @@ from baseload.dispatch.forecast import Forecast, moved_milli
 from baseload.dispatch.health import OF_CREDENTIAL, CredentialHealth, OfferHealth
 from baseload.dispatch.market import LAST_RESORT, UNPRICED, Decision, Market, Wanted
 from baseload.dispatch.policy import Limits, Policy
+from baseload.dispatch.prefixes import Pieces, Prefixes
 from baseload.dispatch.rules import Bound, Bounds
 from baseload.dispatch.seen import encode
 from baseload.errors import Refusal
@@ -30,6 +31,7 @@ from baseload.money.amount import round_half_even
 from baseload.wire import refusals
 from baseload.wire.canon.carry import Uncarried
 from baseload.wire.needs import needs_of
+from baseload.wire.pieces import pieces_of
 
 if TYPE_CHECKING:
     from baseload.dispatch.rates import RowRates
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 Tried = dict[tuple[int, int], str]  # (offer, credential) -> why it is not asked (again)
 _PROMPT = ("input_uncached", "cache_read", "cache_write_5m", "cache_write_30m", "cache_write_1h", "cache_write_12h")
 _NONE: frozenset[str] = frozenset()
+_TTL_S = {"5m": 300, "30m": 1800, "1h": 3600, "12h": 43_200}
+CACHE_BYTES = 2_000  # a shorter request is below every cache's least length, or not worth the look
 _NO_OUTPUT = frozenset(("embeddings", "gemini_embed", "rerank"))
 
 
@@ -88,6 +92,7 @@ class Dispatcher:
     def __init__(self, gateway: Gateway) -> None:
         self._gw = gateway
         self.forecast = Forecast()
+        self.prefixes = Prefixes()
         self.retries = RetryBudget()
         self._health: dict[tuple[int, str], OfferHealth] = {}
         self._access: dict[tuple[int, str], CredentialHealth] = {}
@@ -153,9 +158,9 @@ class Dispatcher:
             raise refusals.ModelNotAllowed(model)
         return (model,)
 
-    def learn(self, asked: Asked, offer: Offer, reading: Reading) -> None:
+    def learn(self, merit: Merit, offer: Offer, reading: Reading) -> None:
         """What an ended attempt shows about the next: only what its provider reported."""
-        meters = reading.meters
+        meters, asked = reading.meters, merit.asked
         if not meters or reading.outcome not in ("ok", "client_left"):
             return
         if reading.output_provenance == "reported" and reading.outcome == "ok" and asked.ask.n == 1:
@@ -163,6 +168,27 @@ class Dispatcher:
         if reading.input_provenance == "reported" and not asked.ask.units:
             prompt = sum(meters.get(meter, 0) for meter in _PROMPT)
             offer.health.milli = moved_milli(offer.health.milli, reading.request_bytes, prompt)
+            if merit.pieces is not None:
+                self._cached(merit, offer, reading)
+
+    def _cached(self, merit: Merit, offer: Offer, reading: Reading) -> None:
+        """What of a request came from the offer's cache, and what is in it now."""
+        if merit.pieces is None:
+            return
+        place, now_ns = (offer.id, offer.credential), reading.end_ns
+        expected = merit.could_read.get(place, 0)
+        if expected:
+            self.prefixes.came(place, expected, reading.meters.get("cache_read", 0))
+        ttl = _TTL_S.get(merit.asked.ask.cache_ttl, offer.vendor.cache.lifetime_s)
+        self.prefixes.sent(place, merit.pieces, now_ns, ttl * 1_000_000_000)
+
+    def readable(self, offer: Offer, pieces: Pieces, marked: bool, now_ns: int) -> int:
+        """Tokens of a request that the offer may read from its cache, trust not applied."""
+        facts = offer.vendor.cache
+        if not (facts.automatic or marked):
+            return 0
+        tokens = self.prefixes.longest((offer.id, offer.credential), pieces, now_ns) * 1000 // offer.health.milli
+        return tokens if tokens >= facts.minimum else 0
 
 
 def all_offers(catalog: Catalog) -> Iterable[Offer]:
@@ -173,18 +199,9 @@ class Merit:
     """One call's choices: the merit order, asked again after each attempt that was not enough."""
 
     __slots__ = (
-        "_fallbacks",
-        "_gw",
-        "_models",
-        "asked",
-        "at_ns",
-        "bound",
-        "needs",
-        "only",
-        "tried",
-        "uncarried",
-        "useless",
-    )
+        "_fallbacks", "_gw", "_models", "asked", "at_ns", "bound", "could_read", "needs", "only", "pieces", "tried",
+        "uncarried", "useless",
+    )  # fmt: skip
 
     def __init__(self, gateway: Gateway, asked: Asked, at_ns: int, bound: Bound, models: tuple[str, ...]) -> None:
         self._gw = gateway
@@ -201,9 +218,28 @@ class Merit:
         self.tried: Tried = {}
         self.useless: Tried = {}  # whose protocol cannot carry the request
         self.uncarried: Uncarried | None = None
+        self.pieces: list[tuple[int, int]] | None = None  # None = not looked at
+        self.could_read: dict[tuple[int, int], int] = {}
         self.only = self._only(asked)
         said = any(offer.facts.capabilities is not None for offer in self._offers((*models, *self._fallbacks)))
         self.needs = needs_of(asked.route.endpoint, asked.members, asked.ask.thinking) if said else _NONE
+
+    def _look_into_caches(self, market: Market[Offer]) -> dict[tuple[int, int], int] | None:
+        """(offer, credential) -> tokens to count on; only where it can change the order."""
+        if self.asked.size < CACHE_BYTES or len(market.offers) < 2:
+            return None
+        if self.pieces is None:
+            self.pieces = pieces_of(self.asked.route.endpoint, self.asked.members)
+        dispatcher, now_ns, found = self._gw.dispatcher, self._gw.clock_ns(), {}
+        for offer in market.offers if self.pieces else ():
+            if offer.trouble:
+                continue
+            place = (offer.id, offer.credential)
+            tokens = dispatcher.readable(offer, self.pieces, bool(self.asked.ask.cache_ttl), now_ns)
+            if tokens:
+                self.could_read[place] = tokens
+                found[place] = dispatcher.prefixes.trusted(place, tokens)
+        return found or None
 
     def _offers(self, models: Iterable[str]) -> list[Offer]:
         catalog = self._gw.catalog
@@ -238,6 +274,8 @@ class Merit:
         wanted.now_ns = self._gw.clock_ns()
         wanted.tried = tried
         wanted.only = self.only
+        market = self._gw.catalog.markets.get((model, asked.route.endpoint))
+        wanted.cached = self._look_into_caches(market) if market is not None else None
         return wanted
 
     def decide(self) -> Decision[Offer] | None:

@@ -74,6 +74,15 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     note: str = ""
 
 
+class CacheFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the vendor's prompt cache works; dispatch expects hits by it. Defaults are cautious guesses."""
+
+    automatic: bool = True  # without marks in the request
+    minimum: int = 1024  # tokens
+    lifetime_s: int = 300  # of what is not asked for longer; a hit begins it anew
+    note: str = ""
+
+
 class ErrorRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"kind": "class"}):
     """One line of the error table. All fields that are given must match; a list matches when any of it does."""
 
@@ -120,6 +129,7 @@ class Vendor(
     send: dict[str, dict[str, str]] = {}  # endpoint -> headers that every request carries
     stream_send: dict[str, dict[str, str]] = {}  # the same for streams only
     translate: Translate = Translate()
+    cache: CacheFacts = CacheFacts()
     model_facts: tuple[ModelFacts, ...] = ()  # the first that fits a model counts
     keeps_state: bool = False  # responses: it keeps replies for previous_response_id, GET and DELETE
     usage: UsageFacts = UsageFacts()
