@@ -12,8 +12,9 @@ from baseload.cli.output import print_json, print_record, print_rows
 
 app = App(name="calls", help="The record of single calls.")
 FIELDS = (
-    "attempt", "offer_name", "upstream_model", "upstream_id", "outcome", "status", "fault", "state", "detail", "meters",
-    "input_provenance", "output_provenance", "flags", "expected", "expected_cost", "cost", "charge", "charge_by", "accepted", "first", "end",
+    "attempt", "offer_name", "credential", "upstream_model", "upstream_id", "outcome", "status", "fault", "state",
+    "detail", "meters", "input_provenance", "output_provenance", "flags", "expected", "expected_cost", "cost", "charge",
+    "charge_by", "accepted", "first", "end",
 )  # fmt: skip
 ORDER = ("rank", "offer_name", "credential", "expected", "why_not")
 

@@ -5,7 +5,7 @@ Out:    bytes of a request that an offer is expected to read from its cache.
 
 A place is an offer with one credential: caches are not shared between accounts. What a provider keeps is its secret;
 this keeps what was sent and for how long the vendor says it lives, and is corrected by what comes back: where reported
-hits fall short of what was expected, the place is trusted less. Bounded: PLACE_MAX beginnings a place, the oldest go first.
+hits fall short of what was expected, the place is trusted less. Bounded: PLACE_MAX beginnings a place; the oldest go.
 """
 
 from __future__ import annotations
