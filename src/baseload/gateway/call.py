@@ -77,6 +77,7 @@ class Call(ABC):
     flags: tuple[str, ...] = ()  # of its reading
     _fault: Fault | None = None  # what ended it
     _reserved = 0  # tokens taken from the provider's limits
+    rival: Call | None = None  # the other attempt of a hedged call, until one of them has reached the client
     hold: Hold
 
     def __init__(self, course: Course, down: Downstream, choice: Choice) -> None:
@@ -199,7 +200,12 @@ class Call(ABC):
         answered = self.status != 0 and not (started or reported) and fault.kind not in ("cut", "timeout", "garbage")
         protocol = self.asked.route.protocol
         self.course.failed(self, fault)
-        follow = None if started or self._stopping or self.down is None else self.course.follow(self, fault)
+        follow = None
+        if self.down is not None and not started:
+            if self.rival is not None:  # the other one goes on, and answers the client
+                follow = self.course.left_to(self.rival)
+            elif not self._stopping:
+                follow = self.course.follow(self, fault)
         if follow is not None:
             self._supersede(outcome, fault, unsent=unsent or answered, follow=follow)
             return
@@ -328,6 +334,11 @@ class Call(ABC):
         return b"%bx-baseload-call-id: %b\r\nx-baseload-offer: %b\r\n%b%b" % (
             kind, self.id.encode(), self.offer.name_bytes, request_id, date_line(self.first_ns),
         )  # fmt: skip
+
+    @property
+    def started(self) -> bool:
+        """The client has the beginning of its reply."""
+        return self._started
 
     def shut(self) -> None:
         """The gateway stops and cannot wait for this call any longer."""

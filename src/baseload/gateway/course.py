@@ -14,8 +14,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from baseload.dispatch.failover import ATTEMPTS_MAX, may_bill_twice, rule_of, wait_until
+from baseload.dispatch.hedge import delay_ns
 from baseload.errors import Refusal
 from baseload.gateway.relay import Relay
+from baseload.gateway.routing import GENERATION
 from baseload.providers.faults import Fault, client_view
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ _TELLING = ("too_long", "rate_limited", "overloaded")
 
 
 class Course:
-    __slots__ = ("_faults", "_timer", "_waits", "asked", "attempts", "deadline_ns", "gw", "id", "merit")
+    __slots__ = ("_faults", "_racing", "_timer", "_waits", "asked", "attempts", "deadline_ns", "gw", "id", "merit")
 
     def __init__(self, gw: Gateway, down: Downstream, asked: Asked, merit: Merit) -> None:
         self.gw = gw
@@ -44,6 +46,7 @@ class Course:
         self.deadline_ns = down.accepted_ns + limit if limit else 0
         self._faults: list[Fault] = []
         self._waits = 0
+        self._racing: tuple[Call, ...] = ()  # two attempts, until one has reached the client
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, down: Downstream) -> None:
@@ -56,6 +59,60 @@ class Course:
         call = Relay(self, down, choice)
         down.served = call  # before it begins: a call may be over when `begin` returns
         call.begin()
+        if self.merit.bound.hedge and self.attempts == 1:
+            self._plan_hedge(call)
+
+    # -- two attempts at once
+
+    def _plan_hedge(self, call: Call) -> None:
+        """A second attempt when the first is later than is usual at its offer (`dispatch.hedge`)."""
+        gw, asked = self.gw, self.asked
+        if not asked.ask.stream or asked.pinned is not None or asked.route.endpoint not in GENERATION:
+            return  # how late a whole reply is says how long it is
+        gw.dispatcher.hedges.call()
+        wait_ns = delay_ns(call.offer.health.spread)
+        if wait_ns:
+            gw.loop.call_later(wait_ns / 1e9, self._hedge, call)
+
+    def _hedge(self, call: Call) -> None:
+        gw, down = self.gw, call.down
+        if call.settled or call.started or down is None or gw.draining or not gw.journal.accepting:
+            return
+        self.merit.asking(call.offer)
+        try:
+            choice = self.merit.next(self.id, "hedge")
+            if choice is None or not gw.dispatcher.hedges.take():
+                return
+            self.attempts += 1
+            second = Relay(self, down, choice)
+            second.begin()
+        except Refusal:
+            return
+        self._racing = (call, second)
+        call.rival, second.rival = second, call
+        down.served = self
+
+    def won(self, call: Call) -> None:
+        """This attempt reaches the client first: the other is stopped, or read to its end, as its provider bills."""
+        loser, call.rival = call.rival, None
+        assert loser is not None
+        self._racing = ()
+        loser.rival = None
+        if call.down is not None:
+            call.down.served = call
+        charged = self.merit.bound.policy.failed_attempts == "account"
+        loser.flags = ("hedge_lost",) if charged else ("hedge_lost", "not_charged")
+        loser.client_left()
+
+    def left_to(self, rival: Call) -> Callable[[Downstream], None]:
+        """One of two has failed: the other one is the call's only attempt now."""
+        self._racing = ()
+
+        def alone(down: Downstream) -> None:
+            rival.rival = None
+            down.served = rival
+
+        return alone
 
     def patience_s(self, limit_s: float) -> float:
         """How long an attempt may take to its first byte: under a deadline half of what is left, or all of it."""
@@ -154,11 +211,19 @@ class Course:
         else:
             self._give_up(down, client_view(self.told(self._faults[-1], started=False)))
 
-    # -- what the client's connection says while nothing runs
+    # -- what the client's connection says while nothing runs, or two attempts do
 
     def pause(self) -> None: ...
     def resume(self) -> None: ...
     def client_left(self) -> None:
+        self.cancel()
+        racing, self._racing = self._racing, ()
+        for call in racing:
+            call.rival = None
+            call.client_left()
+
+    def cancel(self) -> None:
+        """Nothing more is begun."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -18,6 +18,7 @@ from baseload.dispatch.cost import MILLION, parts
 from baseload.dispatch.failover import RetryBudget
 from baseload.dispatch.forecast import Forecast, moved_milli
 from baseload.dispatch.health import OF_CREDENTIAL, CredentialHealth, OfferHealth
+from baseload.dispatch.hedge import HedgePurse
 from baseload.dispatch.market import LAST_RESORT, UNPRICED, Decision, Market, Wanted
 from baseload.dispatch.policy import Limits, Policy
 from baseload.dispatch.prefixes import Pieces, Prefixes
@@ -94,6 +95,7 @@ class Dispatcher:
         self.forecast = Forecast()
         self.prefixes = Prefixes()
         self.retries = RetryBudget()
+        self.hedges = HedgePurse()
         self._health: dict[tuple[int, str], OfferHealth] = {}
         self._access: dict[tuple[int, str], CredentialHealth] = {}
         self._shares: dict[tuple[str, int, str, Limits], Share] = {}
@@ -324,6 +326,12 @@ class Merit:
                 continue
             charge = asked.key.tariff.price_at(offer.model, self.at_ns)
             return Choice(offer, cost, charge, passage, decision, why)
+
+    def asking(self, offer: Offer) -> None:
+        """It is being asked already, with whichever credential: not to be asked a second time at once."""
+        for other in self._gw.catalog.models.get(offer.model, ()):
+            if other.id == offer.id:
+                self.tried[other.id, other.credential] = "it is being asked"
 
     def failed(self, offer: Offer, fault: str, *, larger: bool) -> None:
         """An attempt there has failed: it is not asked again, nor is what would fail in the same way."""

@@ -154,6 +154,8 @@ class Relay(Call):
 
     def _start(self, down: Downstream, out: bytes) -> bytes:
         """Sends the status; gives what goes out after it."""
+        if self.rival is not None:
+            self.course.won(self)
         self._started = True
         self.text_ns = self.gw.clock_ns()
         self.asked.members = None
@@ -273,6 +275,8 @@ class Relay(Call):
             except ProviderFault as broken:
                 self._fail(Fault(kind=broken.fault, message=broken.say))
                 return
+        if self.rival is not None:
+            self.course.won(self)
         fault = failure if outcome == "upstream_error" else ""
         self._settle(outcome, fault=fault, usages=reply.usages, tier=reply.service_tier, text_bytes=reply.text_bytes)
         headers = self._reply_headers(content_type)
