@@ -316,3 +316,14 @@ def test_lesson_60_a_conversation_stays_where_its_beginning_is_cached_while_that
     assert [reply.headers["x-baseload-offer"] for reply in (first, there, after)] == ["m@p1", "m@p2", "m@p2"]
     (reading,) = accounted(home, after.headers["x-baseload-call-id"])
     assert reading.expected[1] > 1000, "tokens expected from the cache"
+
+
+def test_what_a_provider_says_is_left_of_its_limit_is_obeyed(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    left = (("x-ratelimit-remaining-requests", "1"), ("x-ratelimit-reset-requests", "1m0s"))
+    with start() as cheap, start() as dear:
+        two(home, cheap.base_url, dear.base_url)
+        with gateway(home) as running:
+            cheap.script(Fault(headers=left))
+            offers = [ask(running).headers["x-baseload-offer"] for _ in range(4)]
+    assert offers == ["m@p1", "m@p1", "m@p2", "m@p2"], "one more request was left"

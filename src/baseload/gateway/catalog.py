@@ -22,6 +22,7 @@ from baseload.errors import Refusal
 from baseload.gateway.doors import Door, doors_of
 from baseload.gateway.snapshot import AccountRow, GroupRow, KeyRow, OfferRow, ProviderRow, Snapshot
 from baseload.gateway.vault import Vault
+from baseload.providers import limits
 from baseload.providers.catalogue import vendor
 from baseload.providers.vendor import Vendor
 from baseload.wire import refusals
@@ -59,6 +60,7 @@ class Offer:
         "health",
         "id",
         "id_headers",
+        "limit_headers",
         "model",
         "name",
         "name_bytes",
@@ -108,6 +110,7 @@ class Offer:
         self.ways: dict[str, Door] = {}  # by the door's name
         self.fault_headers: tuple[str, ...] = ()
         self.id_headers: tuple[bytes, ...] = (b"x-request-id",)
+        self.limit_headers: tuple[str, ...] = ()
         self._fx = fx
         self.edges = tuple(edge for price in prices for edge in price.edges)
         self.changes = tuple(at for price in prices for at in (price.from_ns, price.to_ns))
@@ -127,6 +130,7 @@ class Offer:
             self.id_headers = tuple(
                 dict.fromkeys([*(n.encode() for n in self.vendor.request_id_headers), b"x-request-id"])
             )
+            self.limit_headers = limits.names(self.vendor)
             self.fault_headers = (*self.vendor.retry_headers, *self.vendor.error_headers, *_FAULT_HEADERS)
             secret = vault.resolve(self.reference)
             for name in row.endpoints:

@@ -9,11 +9,11 @@ an offer whose credential changed begins anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from baseload.dispatch import merit
-from baseload.dispatch.capacity import Capacity, Share
+from baseload.dispatch.capacity import Capacity, Heard, Share
 from baseload.dispatch.cost import MILLION, parts
 from baseload.dispatch.failover import RetryBudget
 from baseload.dispatch.forecast import Forecast, moved_milli
@@ -29,6 +29,7 @@ from baseload.gateway.asked import Asked
 from baseload.gateway.catalog import Catalog, Key, Offer
 from baseload.gateway.passage import Passage, passage_of
 from baseload.money.amount import round_half_even
+from baseload.providers import limits
 from baseload.wire import refusals
 from baseload.wire.canon.carry import Uncarried
 from baseload.wire.needs import needs_of
@@ -183,6 +184,20 @@ class Dispatcher:
             self.prefixes.came(place, expected, reading.meters.get("cache_read", 0))
         ttl = _TTL_S.get(merit.asked.ask.cache_ttl, offer.vendor.cache.lifetime_s)
         self.prefixes.sent(place, merit.pieces, now_ns, ttl * 1_000_000_000)
+
+    def heard(self, offer: Offer, said: Mapping[str, str], now_ns: int) -> None:
+        """What a reply's headers say is left of a provider's limits."""
+        left = limits.read(offer.vendor, said)
+        if not left:
+            return
+        share = offer.capacity.offer
+        if not share.watched:  # markets that took it for unlimited list it anew
+            for market in self._gw.catalog.markets.values():
+                market.refresh()
+        share.heard(now_ns, [
+            Heard(one.what, one.remaining, now_ns + round(one.reset_s * 1e9) if one.reset_s is not None else 0)
+            for one in left
+        ])  # fmt: skip
 
     def readable(self, offer: Offer, pieces: Pieces, marked: bool, now_ns: int) -> int:
         """Tokens of a request that the offer may read from its cache, trust not applied."""

@@ -54,6 +54,10 @@ class Relay(Call):
                 self.upstream_id = found[:200].decode("latin-1")
                 break
         self.status = status
+        if self.offer.limit_headers and b"ratelimit" in low:
+            names = self.offer.limit_headers
+            said = {name: value_of(head, low, name.encode()).decode("latin-1") for name in names}
+            self.gw.dispatcher.heard(self.offer, said, self.first_ns)
         if status == 200:
             kind = self.kind
             if b"\r\ncontent-type: application/json" in low and not kind.medium:

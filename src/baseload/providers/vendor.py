@@ -7,7 +7,7 @@ A TOML key is a field below; unknown keys do not load.
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -83,6 +83,14 @@ class CacheFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     note: str = ""
 
 
+class LimitHeader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where replies say how much of a limit is left."""
+
+    what: Literal["requests", "tokens"]
+    remaining: str  # header, lower case: a whole number
+    reset: str = ""  # header: when it is full again, as a wait or an instant
+
+
 class ErrorRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"kind": "class"}):
     """One line of the error table. All fields that are given must match; a list matches when any of it does."""
 
@@ -139,6 +147,7 @@ class Vendor(
     keepalive_s: float = 55.0  # we leave an idle connection before the provider does: most close at 60 s or later
     silence_s: int = 0  # how long it may stay silent or send only comments before the answer; 0 = not known
     retry_headers: tuple[str, ...] = ()  # where it says when to come back, best first
+    limit_headers: tuple[LimitHeader, ...] = ()  # where it says what is left of our limits
     error_headers: tuple[str, ...] = ()  # where it names the failure, for `classify`; the body may hold words only
     request_id_headers: tuple[str, ...] = ()
     finish: dict[str, str] = {}  # finish_reason that is a failure although the status is 200 -> class
