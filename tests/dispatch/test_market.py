@@ -127,7 +127,8 @@ def test_constraints_are_never_violated() -> None:
         assert decision.cost <= bound.max_cost
         assert not one.trouble
         assert not facts.context_max or tokens_of(asked, one) <= facts.context_max
-        assert not one.capacity.full_until(asked.now_ns, tokens_of(asked, one) + asked.output_tokens)
+        crowded = facts.supply == "base" and one.capacity.crowded()  # its own queue takes the call
+        assert crowded or not one.capacity.full_until(asked.now_ns, tokens_of(asked, one) + asked.output_tokens)
 
 
 def test_a_decision_can_be_repeated_and_a_market_that_was_used_decides_like_a_new_one() -> None:

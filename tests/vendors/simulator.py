@@ -19,6 +19,8 @@ from tests.vendors.faults import HEALTHY, Fault, named
 from tests.vendors.reply import Closed, Left, Reply, Request, read_chunks
 from tests.vendors.visit import State
 
+METRICS = Request(0, 0, "GET", "/metrics", b"", {}, b"", 0.0)
+
 
 class Simulator:
     """A vendor. Thread-safe where tests need it.
@@ -39,6 +41,8 @@ class Simulator:
         self.keepalive_requests = keepalive_requests
         self.always = always
         self.requests: list[Request] = []
+        self.metrics: bytes | None = None  # an engine's page of numbers; None = it has none
+        self.polls = 0  # how often it was read
         self.connections = 0  # accepted so far
         self.open_connections = 0
         self.errors: list[Exception] = []  # of the simulator itself; the first is raised at the end of its block
@@ -143,6 +147,14 @@ class Simulator:
             if request is None:
                 return
             served += 1
+            if request is METRICS:
+                self.polls += 1
+                page = self.metrics
+                status = b"200 OK" if page is not None else b"404 Not Found"
+                length = len(page or b"")
+                writer.write(b"HTTP/1.1 %b\r\ncontent-length: %d\r\n\r\n%b" % (status, length, page or b""))
+                await writer.drain()
+                continue
             fault = self._fault(request)
             last = fault.last_close or request.headers.get("connection", "").lower() == "close"
             last = last or served == self.keepalive_requests
@@ -176,6 +188,8 @@ class Simulator:
             body = await read_chunks(reader)
         else:
             body = await reader.readexactly(int(headers.get("content-length", 0)))
+        if path == "/metrics":  # a look at an engine is no request of a client
+            return METRICS
         with self._changed:
             number = len(self.requests) + 1
             request = Request(number, connection, method, path, head, headers, body, time.monotonic())

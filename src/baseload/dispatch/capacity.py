@@ -177,6 +177,10 @@ class Capacity:
         """Work waits at the engine: one more call would wait, too."""
         return self.waiting > 0 and 0 <= now_ns - self._load_ns < LOAD_OLD_NS
 
+    def crowded(self) -> bool:
+        """All its places are taken."""
+        return bool(self.offer.concurrent) and self.offer.in_flight >= self.offer.concurrent
+
     def free_slots(self) -> int:
         """Attempts that can begin at once; -1 = no limit known."""
         return self.offer.concurrent - self.offer.in_flight if self.offer.concurrent else -1

@@ -368,13 +368,15 @@ def judged(row: Row[C], wanted: Wanted, tokens: int, cost: int) -> tuple[int, in
             soft = 1
         capacity = row.capacity
         why = capacity.why_not(now_ns, tokens + wanted.output_tokens)
-        if why:
+        if row.offer.facts.supply != "base":
+            return soft, rank, why
+        # Owned base load queues what it cannot serve at once: it comes after the rest then, but it is there.
+        if capacity.busy(now_ns) or (why and capacity.crowded()):
+            soft = 1
+        elif why:
             return 0, 0, why
-        if row.offer.facts.supply == "base":
-            if capacity.busy(now_ns):
-                soft = 1
-            else:
-                rank = cost // BASE
+        else:
+            rank = cost // BASE
     return soft, rank, ""
 
 

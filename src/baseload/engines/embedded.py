@@ -78,6 +78,7 @@ def _parameters(xllamacpp: Any, options: argparse.Namespace, model: Path) -> Any
     params.hostnames = [options.host]
     params.port = options.port
     params.n_parallel = options.parallel
+    params.endpoint_metrics = True  # gateways ask how much work it has
     params.n_ctx = options.context * options.parallel  # llama.cpp divides it among the calls generated at once
     params.n_ubatch = PHYSICAL_BATCH
     if options.threads:

@@ -30,6 +30,7 @@ from baseload.gateway.http_text import date_line
 from baseload.gateway.journal.entries import Refused
 from baseload.gateway.journal.writer import JournalWriter
 from baseload.gateway.limits import Limits
+from baseload.gateway.loads import Loads
 from baseload.gateway.metrics import Metrics
 from baseload.gateway.routes import Routes
 from baseload.gateway.routing import protocol_of
@@ -107,6 +108,7 @@ class Gateway:
         self.counting = Counting(self)
         self.dispatcher = Dispatcher(self)
         self.dispatcher.attach(catalog)
+        self.loads = Loads(self)
         self._explaining = Explaining(self)
         self._routes = Routes(self, control)
         self.wheel.every_step.append(self._every_step)

@@ -83,6 +83,14 @@ class CacheFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     note: str = ""
 
 
+class LoadFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where an engine says how much work it has: a page in Prometheus' text format."""
+
+    path: str  # below base_url; one that begins with // is below the host itself
+    running: str  # the gauge of requests in work
+    waiting: str  # the gauge of requests that wait
+
+
 class LimitHeader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where replies say how much of a limit is left."""
 
@@ -138,6 +146,7 @@ class Vendor(
     stream_send: dict[str, dict[str, str]] = {}  # the same for streams only
     translate: Translate = Translate()
     cache: CacheFacts = CacheFacts()
+    load: LoadFacts | None = None  # engines
     model_facts: tuple[ModelFacts, ...] = ()  # the first that fits a model counts
     keeps_state: bool = False  # responses: it keeps replies for previous_response_id, GET and DELETE
     usage: UsageFacts = UsageFacts()
