@@ -55,6 +55,8 @@ EACH: dict[str, Refusal] = {
     "response_not_found": refusals.ResponseNotFound("resp_1"),
     "invalid_request": refusals.ProviderRefused("", param="n"),
     "no_provider": refusals.NoProvider("gpt"),
+    "overloaded": refusals.NoneNow("gpt", 3.0),
+    "no_offer_fits": refusals.NoOfferFits("gpt", [("its region is cn, and regions allows eu", 2)]),
     "draining": refusals.Draining(),
 }
 MORE: dict[str, Refusal] = {  # of other rooms
@@ -64,7 +66,6 @@ MORE: dict[str, Refusal] = {  # of other rooms
     "no_provider_available": Refusal(
         "None.", "Another model.", code="no_provider_available", status=503, retry_after_s=30, should_retry=False
     ),
-    "overloaded": Refusal("Overloaded.", "Again.", code="overloaded", status=503, retry_after_s=5),
     "request_too_large": refusals.ProviderRefused("Request exceeds the maximum size", status=413),
 }
 ALL = EACH | MORE
@@ -93,6 +94,8 @@ STATUS = {
     "response_not_found": 404,
     "invalid_request": 400,
     "no_provider": 503,
+    "overloaded": 503,
+    "no_offer_fits": 400,
     "draining": 503,
 }
 OPENAI = ("chat", "completions", "embeddings", "responses", "rerank", "images", "speech", "transcriptions", "other")

@@ -87,11 +87,11 @@ def _lose(request: Request, loss: Loss) -> None:
     """What this protocol has no member for."""
     if request.n != 1:
         loss.lose("n", name_of(request.protocol, "n"))
+    if request.seed is not None:  # 0 is a seed
+        loss.lose("seed", name_of(request.protocol, "seed"))
     for field in _WISHES:
         if getattr(request, field) not in _EMPTY:
             loss.lose(field, name_of(request.protocol, field))
-    if request.seed is not None:  # 0 is a seed
-        loss.lose("seed", name_of(request.protocol, "seed"))
     if request.logprobs or request.top_logprobs:
         loss.lose("logprobs", name_of(request.protocol, "logprobs"))
     if request.cache_key:
