@@ -287,7 +287,7 @@ def test_limits_of_an_offer_send_the_rest_elsewhere(tmp_path: Path) -> None:
     home = Home(tmp_path)
     with start() as cheap, start() as dear:
         two(home, cheap.base_url, dear.base_url, facts={"limits": Limits(requests_per_minute=3)})
-        with gateway(home) as running:
+        with gateway(home, args=("--limit", "wait_s=0")) as running:
             offers = Counter(ask(running).headers["x-baseload-offer"] for _ in range(6))
             full = ask(running)
     assert offers == {"m@p1": 3, "m@p2": 3}

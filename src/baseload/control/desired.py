@@ -263,7 +263,6 @@ def _engine(config: Config, engine: EngineOptions, desired: Desired, faults: lis
             "output_max": context,
             "bytes_per_token": card.bytes_per_token if not conf.file else 4.0,
             "price": "own",
-            "limits": {"concurrent": card.parallel},
         },
     }
 

@@ -179,7 +179,8 @@ class Capacity:
 
     def crowded(self) -> bool:
         """All its places are taken."""
-        return bool(self.offer.concurrent) and self.offer.in_flight >= self.offer.concurrent
+        offer = self.offer
+        return offer.concurrent > 0 and offer.in_flight >= offer.concurrent
 
     def free_slots(self) -> int:
         """Attempts that can begin at once; -1 = no limit known."""

@@ -297,12 +297,12 @@ class Call(ABC):
 
     def _report(self, outcome: str, reading: Reading, now_ns: int) -> None:
         """What this attempt showed of its offer, for the next decisions."""
-        offer, fault, meters = self.offer, self._fault, reading.meters
+        gw, offer, fault, meters = self.gw, self.offer, self._fault, reading.meters
         told = outcome != "client_left" and not self._stopping and "not_asked" not in self.flags
         kind, by, after = (
             (fault.kind, fault.by, fault.retry_after_s) if fault is not None else (reading.fault, "", None)
         )
-        jitter = self.gw.jitter() if kind else 0.0
+        jitter = gw.jitter() if kind else 0.0
         offer.health.end(now_ns, kind, by=by, retry_after_s=after, jitter=jitter, told=told)
         if told and (kind or offer.access.why):
             offer.access.end(now_ns, kind, by=by, retry_after_s=after, jitter=jitter)
@@ -312,7 +312,9 @@ class Call(ABC):
             offer.health.generated(output, now_ns - self.text_ns)
         used = sum(count for meter, count in meters.items() if meter in PROMPT_METERS) + output if meters else -1
         offer.capacity.end(now_ns, self._reserved, used)
-        self.gw.dispatcher.learn(self.course.merit, offer, reading)
+        if gw.admission.queue:
+            gw.admission.wake()
+        gw.dispatcher.learn(self.course.merit, offer, reading)
 
     def _finish(self) -> None:
         gw = self.gw

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from baseload.errors import Refusal
+from baseload.gateway.admission import Admission
 from baseload.gateway.asked import read_asked
 from baseload.gateway.call import Call
 from baseload.gateway.catalog import Catalog, Key, Offer, tls_context
@@ -109,6 +110,7 @@ class Gateway:
         self.dispatcher = Dispatcher(self)
         self.dispatcher.attach(catalog)
         self.loads = Loads(self)
+        self.admission = Admission(self)
         self._explaining = Explaining(self)
         self._routes = Routes(self, control)
         self.wheel.every_step.append(self._every_step)

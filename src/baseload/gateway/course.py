@@ -50,9 +50,31 @@ class Course:
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, down: Downstream) -> None:
-        """The first attempt. Raises Refusal where no offer is eligible."""
-        self.gw.dispatcher.retries.call()
-        self._try(down, self.merit.take(self.id))
+        """The first attempt, now or when there is a place. Raises Refusal where no offer is eligible."""
+        gw, merit = self.gw, self.merit
+        gw.dispatcher.retries.call()
+        choice = merit.next(self.id)
+        if choice is not None and not choice.offer.capacity.crowded() and not (gw.admission.queue and choice.limited):
+            self._try(down, choice)
+        elif choice is not None:  # an owned engine whose places are taken, or one for which others wait
+            gw.admission.enter(self, down, choice.expected_tokens, 0)
+        else:
+            soonest_ns = merit.full_until_ns()
+            if not soonest_ns:
+                raise merit.why_none()
+            gw.admission.enter(self, down, self.asked.size // 4, soonest_ns)
+
+    def admitted(self, down: Downstream) -> bool:
+        """A waiting call is looked at again: True = it has begun. Raises Refusal where it never can."""
+        choice = self.merit.next(self.id)
+        if choice is None:
+            if not self.merit.full_until_ns():
+                raise self.merit.why_none()
+            return False
+        if choice.offer.capacity.crowded():
+            return False
+        self._try(down, choice)
+        return True
 
     def _try(self, down: Downstream, choice: Choice) -> None:
         self.attempts += 1

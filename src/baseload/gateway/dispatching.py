@@ -70,6 +70,11 @@ class Choice:
         self.why = why  # there was an attempt before it: why that was not enough
         self.expected_tokens = decision.tokens + decision.wanted.output_tokens
 
+    @property
+    def limited(self) -> bool:
+        """Others may be waiting for a place there: who comes later goes behind them."""
+        return bool(self.offer.capacity.offer.concurrent or self.offer.capacity.credential.concurrent)
+
     def expected(self) -> tuple[int, tuple[int, ...]]:
         """(nano-units in the cost price's currency, (input, cached, output) tokens); -1 where it cannot be said."""
         decision, wanted = self.decision, self.decision.wanted
@@ -318,8 +323,27 @@ class Merit:
         """The next offer to ask. Raises Refusal where none is eligible, Uncarried where no protocol can carry it."""
         choice = self.next(call_id, why)
         if choice is None:
-            raise self.uncarried if self.uncarried is not None and not self.tried else self.none_eligible()
+            raise self.why_none()
         return choice
+
+    def why_none(self) -> Refusal:
+        """As `none_eligible`, or that no protocol can carry the request."""
+        return self.uncarried if self.uncarried is not None and not self.tried else self.none_eligible()
+
+    def full_until_ns(self) -> int:
+        """When a place may be free at an offer that only its limits keep from serving; 0 = that is not the reason."""
+        now_ns, endpoint = self._gw.clock_ns(), self.asked.route.endpoint
+        untils = []
+        for model in (*self._models, *self._fallbacks):
+            market = self._gw.catalog.markets.get((model, endpoint))
+            if market is None:
+                continue
+            wanted = self.wanted(model, {**self.tried, **self.useless})
+            for row in market.listing(wanted).rows:
+                until = row.capacity.full_until(now_ns, 1)
+                if until and row.health.gate_ns <= now_ns and (self.only is None or row.offer.id in self.only):
+                    untils.append(until)
+        return min(untils, default=0)
 
     def next(self, call_id: str, why: str = "") -> Choice | None:
         """As `take`, but None where none is eligible."""

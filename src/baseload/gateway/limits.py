@@ -23,6 +23,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     drain_s: float = 120.0  # reading on after the client left, to learn what is billed
     drains_max: int = 256
     drain_bytes_max: int = 64 * 1024 * 1024
+    wait_s: float = 10.0  # for a place at an offer that is at its limit; 0 = nobody waits
+    waiting_max: int = 1024  # calls that wait
     out_max_s: float = (
         3600.0  # the longest that failures keep an offer or a credential out of service; 0 = they never do
     )
