@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, Field
 
 from baseload.control.api import Actor, Ctx, Json
-from baseload.control.services import reports
+from baseload.control.services import dispatch, reports
 from baseload.errors import Refusal
 from baseload.ledger.export import Format
 
@@ -46,6 +46,25 @@ def usage(ctx: Ctx, by: By = "model", account: str = "", since: str = "30d", unt
 @router.get("/bill")
 def bill(ctx: Ctx, account: str = "default", since: str = "", until: str = "", month: str = "") -> Json:
     return reports.bill(ctx, account=account, since=since, until=until, month=month)
+
+
+@router.get("/dispatch/report")
+def dispatch_report(ctx: Ctx, model: str = "", account: str = "", since: str = "7d", until: str = "") -> Json:
+    return {"report": dispatch.report(ctx, model=model, account=account, since=since, until=until)}
+
+
+class NewReplay(BaseModel):
+    policy: dict[str, Any] = {}
+    without: list[str] = []
+    factors: dict[str, str] = {}
+    account: str = ""
+    since: str = "7d"
+    until: str = ""
+
+
+@router.post("/dispatch/replay")
+def dispatch_replay(ctx: Ctx, body: NewReplay) -> Json:
+    return {"replay": dispatch.run_replay(ctx, **body.model_dump())}
 
 
 @router.get("/ledger/check")

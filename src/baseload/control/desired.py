@@ -104,7 +104,7 @@ def said(conf: msgspec.Struct, *without: str) -> dict[str, Any]:
     """The fields of a table that say something, as JSON holds them."""
     found = {}
     for field in msgspec.structs.fields(conf):
-        value = msgspec.to_builtins(getattr(conf, field.name))
+        value = msgspec.json.decode(msgspec.json.encode(getattr(conf, field.name)))
         if field.name not in without and value not in (field.default, None, "", [], {}):
             found[field.encode_name] = value
     return found
