@@ -7,7 +7,7 @@ import pytest
 from tests.control.test_worker import reading
 
 from baseload.control.config import ConfigWrong, parse
-from baseload.control.services import config, dispatch
+from baseload.control.services import config, dispatch, keys, policies
 from baseload.control.worker import Settlement
 from baseload.dispatch.policy import Limits
 from baseload.errors import Refusal
@@ -79,8 +79,21 @@ def test_from_the_file_to_the_snapshot(context):
     offer = next(row for row in snapshot.offers if row.model == "llama")
     assert (offer.capabilities, offer.supply, offer.quality) == (("tools", "schema"), "spot", {"code": 800})
     assert config.diff(context) == [], "a second run changes nothing"
+    listed = policies.list_policies(context)
+    assert {row["name"]: row["used_by"] for row in listed}["outer"] == ["account org"]
+    assert [row["name"] for row in policies.list_groups(context)] == ["auto"]
+
+
+def test_a_policy_that_leaves_the_file_still_binds_the_key_that_names_it(context):
+    apply(context, '[[policies]]\nname = "strict"\nregions = ["eu"]\n[[policies]]\nname = "free"\n')
+    keys.create(context, "test", account="default", name="", models=[], expires_days=0, policy="strict")
+    with pytest.raises(Refusal, match="nobody"):
+        keys.create(context, "test", account="default", name="", models=[], expires_days=0, policy="nobody")
     later = apply(context, "")
-    assert (later.policies, later.groups, later.model_policies) == ([], [], {})
+    (kept,) = later.policies
+    assert kept.name == "strict"
+    assert [row.policy for row in later.keys] == [0, kept.id]
+    assert (later.groups, later.model_policies) == ([], {})
 
 
 WRONG = [

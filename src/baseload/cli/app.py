@@ -20,6 +20,7 @@ COMMANDS = {
     "apply": ("baseload.cli.init:apply_app", "Apply baseload.toml now, or show what would change."),
     "accounts": ("baseload.cli.accounts:app", "Who pays."),
     "keys": ("baseload.cli.keys:app", "Credentials of accounts."),
+    "policies": ("baseload.cli.policies:app", "What may serve a call and what is best."),
     "providers": ("baseload.cli.providers:app", "Where tokens come from."),
     "offers": ("baseload.cli.offers:app", "Which model is served where, and at which price."),
     "prices": ("baseload.cli.prices:app", "Price rows, and what is missing."),

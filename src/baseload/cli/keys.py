@@ -12,7 +12,7 @@ from baseload.cli.exits import note
 from baseload.cli.output import print_json, print_record, print_rows
 
 app = App(name="keys", help="Credentials of accounts; a key's text is shown once, when it is made.")
-COLUMNS = ("id", "prefix", "account", "name", "models", "created", "expires", "revoked")
+COLUMNS = ("id", "prefix", "account", "name", "models", "policy", "created", "expires", "revoked")
 
 
 @app.command(name="list")
@@ -37,6 +37,7 @@ def create(
     name: str = "",
     models: str = "",
     expires_days: int = 0,
+    policy: str = "",
     common: Common = COMMON,
 ) -> None:
     """Create a key and print it once; alone on stdout, so that KEY=$(baseload keys create) works.
@@ -53,12 +54,15 @@ def create(
         Models it may call, separated by commas; empty means all.
     expires_days
         Days until it stops working; 0 means never.
+    policy
+        A policy that binds its calls, beside its account's.
     """
     body = {
         "account": account,
         "name": name,
         "models": [model.strip() for model in models.split(",") if model.strip()],
         "expires_days": expires_days,
+        "policy": policy,
     }
     made = common.client().post("/api/keys", body)["key"]
     if common.json:

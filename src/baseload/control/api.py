@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from baseload.control.context import Context
-from baseload.control.services import accounts, admin, config, health, keys, offers, prices, probe, providers
+from baseload.control.services import accounts, admin, config, health, keys, offers, policies, prices, probe, providers
 
 
 def _context(request: Request) -> Context:
@@ -47,6 +47,7 @@ class NewKey(Body):
     name: str = Field(default="", max_length=200)
     models: list[str] = []
     expires_days: int = 0
+    policy: str = ""
 
 
 class NewProvider(Body):
@@ -144,6 +145,11 @@ def store_provider_key(ctx: Ctx, actor: Actor, name: str, body: NewProviderKey) 
 @router.post("/providers/{name}/test")
 def test_provider(ctx: Ctx, name: str, body: Probe) -> Json:
     return {"test": probe.try_out(ctx, name, body.model)}
+
+
+@router.get("/policies")
+def list_policies(ctx: Ctx) -> Json:
+    return {"policies": policies.list_policies(ctx), "groups": policies.list_groups(ctx)}
 
 
 @router.get("/offers")

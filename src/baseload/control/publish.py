@@ -85,10 +85,13 @@ def build(connection: Connection, console_url: str = "") -> Snapshot:
         )
         for row in connection.execute(_in_order(t.tariffs))
     ]
+    # One that left the file still binds whoever names it: a limit must not vanish with its declaration.
+    named = {row.extra.get("policy", "") for row in connection.execute(_in_order(t.accounts))}
+    named |= {row.policy for row in connection.execute(_in_order(t.keys)) if not row.revoked_ns}
     policies = [
         PolicyRow(id=row.id, name=row.name, policy=msgspec.convert(row.policy, Policy))
         for row in connection.execute(_in_order(t.policies))
-        if not row.disabled
+        if not row.disabled or row.name in named
     ]
     policy_of = {row.name: row.id for row in policies}
     used = {number for offer in offers for number in offer.cost_prices}

@@ -29,7 +29,7 @@ def list_keys(context: Context, account: str | None = None) -> list[dict[str, An
 
 
 def create(
-    context: Context, actor: str, *, account: str, name: str, models: list[str], expires_days: int
+    context: Context, actor: str, *, account: str, name: str, models: list[str], expires_days: int, policy: str = ""
 ) -> dict[str, Any]:
     """A new key; the only reply that holds its text (`secret`)."""
     if not 0 <= expires_days <= EXPIRES_DAYS_MAX:
@@ -42,7 +42,14 @@ def create(
     with store.writing(context.engine) as connection:
         account_id = id_of(connection, t.accounts, account)
         expires_ns = time.time_ns() + expires_days * DAY_NS if expires_days else 0
-        number, text = make(connection, context.vault, account_id, name=name, models=models, expires_ns=expires_ns)
+        if policy and connection.execute(select(t.policies.c.id).where(t.policies.c.name == policy)).scalar() is None:
+            raise Refusal(
+                f"There is no policy {policy!r}.", "baseload policies list", code="policy_not_found", status=404,
+                param="policy",
+            )  # fmt: skip
+        number, text = make(
+            connection, context.vault, account_id, name=name, models=models, expires_ns=expires_ns, policy=policy
+        )
         audit.record(connection, actor, "key.create", key_prefix(text), {"account": account, "models": models})
         made = next(row for row in _rows(connection) if row["id"] == number)
     context.changed()
@@ -50,7 +57,14 @@ def create(
 
 
 def make(
-    connection: Connection, vault: Vault, account_id: int, *, name: str, models: list[str], expires_ns: int = 0
+    connection: Connection,
+    vault: Vault,
+    account_id: int,
+    *,
+    name: str,
+    models: list[str],
+    expires_ns: int = 0,
+    policy: str = "",
 ) -> tuple[int, str]:
     """Inserts a fresh key and returns its id and text."""
     text = new_key()
@@ -61,6 +75,7 @@ def make(
         "prefix": key_prefix(text),
         "models": models,
         "expires_ns": expires_ns,
+        "policy": policy,
     }
     return insert_row(connection, t.keys, values), text
 
@@ -100,6 +115,7 @@ def _rows(connection: Connection) -> list[dict[str, Any]]:
             "account": row.account,
             "name": row.name,
             "models": row.models,
+            "policy": row.policy,
             "created": iso(row.created_ns),
             "expires": iso(row.expires_ns),
             "revoked": iso(row.revoked_ns),
