@@ -135,16 +135,16 @@ def page() -> str:
         "# A day of traffic, by policy",
         "",
         *textwrap.wrap(
-            f"{requests:,} requests, {tokens[0]:,.1f} thousand million input and {tokens[1]:,.1f} thousand million output "
-            'tokens: the third day of the model "m-large" of ServeGen (arXiv 2505.09999). Made by `python -m '
+            f"{requests:,} requests, {tokens[0]:,.1f} thousand million input and {tokens[1]:,.1f} thousand million "
+            'output tokens: the third day of the model "m-large" of ServeGen (arXiv 2505.09999). Made by `python -m '
             "examples.day` from the list prices in the catalogue; every decision and amount comes from "
             "`dispatch.replay`, so from the code that decides calls.",
             120,
         ),
         "",
         *textwrap.wrap(
-            "Assumed: ten lengths an hour around its mean, from a tenth of it to twice; 37 % of the input cached where a "
-            "cache is priced (what a prefix cache served of Mooncake's conversations); 1 CNY = 0.14 USD; quality ranks "
+            "Assumed: ten lengths an hour around its mean, from a tenth of it to twice; 37 % of the input cached where "
+            "a cache is priced (what a prefix cache served of Mooncake's conversations); 1 CNY = 0.14 USD; quality ranks "
             f"declared for this example; an owned engine of {ENGINE_PER_HOUR:,} requests an hour at 0.30 / 0.03 / 1.20 "
             "CNY per million tokens; the day is 2026-11-24 in Shanghai, so DeepSeek's peak hours fall into the working "
             "day.",
