@@ -145,8 +145,8 @@ def page() -> str:
         *textwrap.wrap(
             "Assumed: ten lengths an hour around its mean, from a tenth of it to twice; 37 % of the input cached where "
             "a cache is priced (what a prefix cache served of Mooncake's conversations); 1 CNY = 0.14 USD; quality "
-            f"ranks declared for this example; an owned engine of {ENGINE_PER_HOUR:,} requests an hour at 0.30 / 0.03 / "
-            "1.20 CNY per million tokens; the day is 2026-11-24 in Shanghai, so DeepSeek's peak hours fall into the "
+            f"ranks declared for this example; an owned engine of {ENGINE_PER_HOUR:,} requests an hour at 0.30 / 0.03 "
+            "/ 1.20 CNY per million tokens; the day is 2026-11-24 in Shanghai, so DeepSeek's peak hours fall into the "
             "working day.",
             120,
         ),

@@ -126,7 +126,7 @@ def test_constraints_are_never_violated() -> None:
         assert (one.id, 0) not in asked.tried
         assert decision.cost <= bound.max_cost
         assert not one.trouble
-        assert not facts.context_max or tokens_of(asked, one) <= facts.context_max
+        assert not facts.context_max or tokens_of(asked, one) < facts.context_max
         crowded = facts.supply == "base" and one.capacity.crowded()  # its own queue takes the call
         assert crowded or not one.capacity.full_until(asked.now_ns, tokens_of(asked, one) + asked.output_tokens)
 

@@ -113,17 +113,16 @@ class Row(Generic[C]):
         self.lo = self.hi = -1  # input lengths that the quote is for: lo < length <= hi
         self.quick = False  # its quote is plain and nothing about it differs from call to call but lengths
         # What needs a second look at every call; others need none. Whoever sets new limits calls `Market.refresh`.
-        self.checked = bool(
-            facts.supply == "base" or facts.context_max or facts.output_max
-            or self.capacity.offer.limited or self.capacity.credential.limited
-        )  # fmt: skip
+        limited = self.capacity.offer.limited or self.capacity.credential.limited
+        self.checked = facts.supply == "base" or limited
 
     def quote(self, wanted: Wanted, tokens: int) -> None:
         price = self.price
         found = price.quote(wanted.at_ns, tokens, wanted.output_tokens, wanted.thinking, wanted.write)
         band = bisect_left(price.edges, tokens)
         self.lo = price.edges[band - 1] if band else -1
-        self.hi = price.edges[band] if band < len(price.edges) else FOREVER
+        # Beyond its context it is looked at in full, every time: it will be excluded.
+        self.hi = min(price.edges[band] if band < len(price.edges) else FOREVER, self.context - 1)
         if price.out_edges:
             self.hi = -1  # the output's band may differ next time
         if found is None:
@@ -254,7 +253,7 @@ class Market(Generic[C]):
         if bound.objective != "cheapest" or bound.first_token_ns or bound.tokens_per_s_milli:
             return self._scored(wanted, listing)
         now_ns, size, output = wanted.now_ns, wanted.size * 1000, wanted.output_tokens
-        cached, tried, only = wanted.cached, wanted.tried, wanted.only
+        cached, tried, only, least = wanted.cached, wanted.tried, wanted.only, wanted.least_output
         plain = not (wanted.units or cached or tried or only is not None or bound.priced)
         best: Row[C] | None = None
         best_soft, best_rank = 0, 0
@@ -263,7 +262,7 @@ class Market(Generic[C]):
         for row in listing.rows:
             health = row.health
             tokens = size // health.milli + 1
-            if plain and row.quick and row.lo < tokens <= row.hi:
+            if plain and row.quick and row.lo < tokens <= row.hi and least <= row.output_max:
                 rank = cost = row.inp * tokens + row.out * output
                 soft = 0
             else:
@@ -360,12 +359,11 @@ def judged(row: Row[C], wanted: Wanted, tokens: int, cost: int) -> tuple[int, in
             return 0, 0, "its expected cost is above max_cost"
         if not wanted.units and (_in(row, row.inp) > bound.max_in or _in(row, row.out) > bound.max_out):
             return 0, 0, "its price is above max_price"
-    soft, rank = 0, cost
+    rank = cost
+    if tokens >= row.context:
+        return 0, 0, f"the request has about {tokens} tokens, its context holds {row.context}"
+    soft = 1 if wanted.least_output > row.output_max else 0
     if row.checked:
-        if tokens + (wanted.least_output and 1) > row.context:
-            return 0, 0, f"the request has about {tokens} tokens, its context holds {row.context}"
-        if wanted.least_output > row.output_max:
-            soft = 1
         capacity = row.capacity
         why = capacity.why_not(now_ns, tokens + wanted.output_tokens)
         if row.offer.facts.supply != "base":
