@@ -80,7 +80,7 @@ class _Day:
 class Share:
     """One set of limits: of an offer, or of a credential over several offers."""
 
-    __slots__ = ("_heard", "_requests", "_tokens", "concurrent", "in_flight", "limits", "watched")
+    __slots__ = ("_heard", "_requests", "_tokens", "concurrent", "in_flight", "limited", "limits", "watched")
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -98,9 +98,12 @@ class Share:
             self._tokens.append(_Day(limits.tokens_per_day))
         self._heard: dict[str, list[int]] = {}  # what -> [remaining, reset_ns]
         self.watched = False  # the provider has spoken of limits
+        self.limited = bool(self.concurrent or self._requests or self._tokens)
 
     def begin(self, now_ns: int, tokens: int) -> None:
         self.in_flight += 1
+        if not self.limited:
+            return
         for one in self._requests:
             one.take(now_ns, 1)
         for one in self._tokens:
@@ -118,7 +121,7 @@ class Share:
 
     def heard(self, now_ns: int, said: Sequence[Heard]) -> None:
         """What the provider itself says is left; it holds until its reset, a minute at most where it names none."""
-        self.watched = True
+        self.watched = self.limited = True
         for one in said:
             reset = one.reset_ns if one.reset_ns > now_ns else now_ns + MINUTE_NS
             self._heard[one.what] = [one.remaining, min(reset, now_ns + DAY_NS)]
@@ -140,10 +143,6 @@ class Share:
                 elif left < (1 if what == "requests" else min(tokens, 1)):
                     until = max(until, reset)
         return until
-
-    @property
-    def limited(self) -> bool:
-        return bool(self.concurrent or self._requests or self._tokens or self._heard)
 
 
 class Capacity:

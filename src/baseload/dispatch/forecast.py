@@ -22,6 +22,7 @@ KEYS_MAX = 20_000
 QUANTILE = 600  # per mille: near the mean of lengths whose long tail is one-sided
 _STEPS = 64  # 1 to 1,275,000 tokens
 _HALVE_AT = 256
+_EVERY = 16
 _EDGES = sorted({round(1.25**step) for step in range(_STEPS)})
 MILLI_MIN, MILLI_MAX = 200, 64_000  # thousandths of a byte a token
 
@@ -52,7 +53,8 @@ class Lengths:
     def add(self, tokens: int) -> None:
         self._counts[min(bisect_left(_EDGES, tokens), len(_EDGES) - 1)] += 1
         self.total += 1
-        self._found.clear()
+        if self.total < _EVERY * 2 or not self.total % _EVERY:  # a quantile of many moves slowly
+            self._found.clear()
         if self.total >= _HALVE_AT:
             self._counts = [count >> 1 for count in self._counts]
             self.total = sum(self._counts)

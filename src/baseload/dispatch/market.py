@@ -162,7 +162,7 @@ class Listing(Generic[C]):
 class Decision(Generic[C]):
     """What was chosen and what it was chosen from. `costs` and the listing's rows go together; -1 = see `whys`."""
 
-    __slots__ = ("cached", "costs", "listing", "offer", "rank", "row", "tokens", "wanted", "whys")
+    __slots__ = ("cached", "costs", "expected", "listing", "offer", "place", "rank", "row", "tokens", "wanted", "whys")
 
     def __init__(
         self, wanted: Wanted, row: Row[C] | None, rank: tuple[int, int], listing: Listing[C], costs: list[int],
@@ -176,16 +176,17 @@ class Decision(Generic[C]):
         self.costs = costs
         self.whys = whys
         self.tokens = self.cached = 0
+        self.place = -1  # the winner's among the costs; -1 = none
+        self.expected = -1  # nano-units x 1,000,000 of the price row's own currency; -1 = not by tokens
         if row is not None:
             self.offer = row.offer
-            self.tokens = wanted.size * 1000 // row.health.milli + 1
+            self.place = listing.rows.index(row)
+            self.tokens = tokens = wanted.size * 1000 // row.health.milli + 1
             if wanted.cached:
-                self.cached = min(wanted.cached.get(row.key, 0), self.tokens)
-
-    @property
-    def place(self) -> int:
-        """The winner's among the costs; -1 = none."""
-        return self.listing.rows.index(self.row) if self.row is not None else -1
+                self.cached = min(wanted.cached.get(row.key, 0), tokens)
+            if not wanted.units:
+                cached = self.cached
+                self.expected = row.inp * (tokens - cached) + row.read * cached + row.out * wanted.output_tokens
 
     @property
     def cost(self) -> int:

@@ -137,7 +137,6 @@ def seen(decision: Decision[C], currency: str, why: str) -> Seen:
     """
     listing, costs, whys, wanted = decision.listing, decision.costs, decision.whys, decision.wanted
     winner = decision.place
-    nano = [_nano(cost) if cost >= 0 else -1 for cost in costs]
     names: Any = listing.names
     if len(costs) > LINES_MAX:
         weights = [cost if cost >= 0 else BIG for cost in costs]
@@ -145,15 +144,11 @@ def seen(decision: Decision[C], currency: str, why: str) -> Seen:
             weights[winner] = -1
         kept = sorted(range(len(costs)), key=weights.__getitem__)[:LINES_MAX]
         place = {at: number for number, at in enumerate(kept)}
-        nano = [nano[at] for at in kept]
+        costs = [costs[at] for at in kept]
         names = [listing.rows[at].key for at in kept]
         whys = {place[at]: reason for at, reason in whys.items() if at in place}
         winner = 0 if winner >= 0 else -1
     return Seen(
         wanted.bound.objective, currency, decision.tokens, decision.cached, wanted.output_tokens, why, winner, names,
-        nano, whys, listing.excluded_names,
+        costs, whys, listing.excluded_names,
     )  # fmt: skip
-
-
-def _nano(cost: int) -> int:
-    return (cost + MILLION // 2) // MILLION

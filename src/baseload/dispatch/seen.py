@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+_MILLION, _HALF = 1_000_000, 500_000
 LINES_MAX = 40  # of more candidates only the cheapest are kept
 
 
@@ -23,13 +24,13 @@ class Seen(msgspec.Struct, array_like=True, frozen=True, gc=False):
     why: str  # why there was an attempt after the first: the failure class of the one before; "" = it was the first
     winner: int  # place in the lists that follow; -1 = none
     names: Any  # [[offer id, credential], ...]
-    costs: list[int]  # nano-units of the comparison currency, in that order; -1 = not eligible
+    costs: list[int]  # nano-units x 1,000,000 of the comparison currency, in that order; -1 = not eligible
     whys: dict[int, str]  # place -> why it was not eligible
     excluded: Any  # [[offer id, credential, why], ...]: those that no call like this may go to
 
 
 class Line(NamedTuple):
-    """One candidate, for people. `rank` from 1 by cost, 0 = not eligible; `expected` is -1 where there is no price."""
+    """One candidate, for people. `rank` from 1 by cost, 0 = not eligible; `expected`: nano-units, -1 = no price."""
 
     rank: int
     offer: int
@@ -60,7 +61,7 @@ def order(seen: Seen) -> list[Line]:
     eligible = sorted((cost, at) for at, cost in enumerate(seen.costs) if cost >= 0 and at != seen.winner)
     first = [seen.winner] if seen.winner >= 0 else []
     lines = [
-        Line(rank, seen.names[at][0], seen.names[at][1], seen.costs[at], "")
+        Line(rank, seen.names[at][0], seen.names[at][1], (seen.costs[at] + _HALF) // _MILLION, "")
         for rank, at in enumerate((*first, *(at for _, at in eligible)), 1)
     ]
     lines += [Line(0, seen.names[at][0], seen.names[at][1], -1, why) for at, why in sorted(seen.whys.items())]

@@ -274,6 +274,8 @@ class Catalog:
                 if offer.trouble:
                     troubles.setdefault((provider.name, offer.trouble), []).append(offer.name)
                 self.models.setdefault(offer.model, []).append(offer)
+        # models of which an offer says what it can do: only for those must a request be looked into
+        self.telling = frozenset(row.model for row in snapshot.offers if row.capabilities is not None)
         self.troubles = tuple(
             f"provider {name} cannot serve {', '.join(offers[:3])}{', ...' if offers[3:] else ''}: {trouble}"
             for (name, trouble), offers in troubles.items()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from baseload.dispatch import merit
 from baseload.dispatch.capacity import Capacity, Heard, Share
-from baseload.dispatch.cost import MILLION, parts
+from baseload.dispatch.cost import MILLION
 from baseload.dispatch.failover import RetryBudget
 from baseload.dispatch.forecast import Forecast, moved_milli
 from baseload.dispatch.health import OF_CREDENTIAL, CredentialHealth, OfferHealth
@@ -82,11 +82,7 @@ class Choice:
         if wanted.units:
             nano = self.cost.units(wanted.at_ns, wanted.units, decision.tokens)
             return (-1 if nano is None else nano), tokens
-        quote = self.cost.quote(wanted.at_ns, decision.tokens, wanted.output_tokens, wanted.thinking, wanted.write)
-        if quote is None:
-            return -1, tokens
-        total = parts(quote, *tokens, writes=bool(wanted.write)).total
-        return round_half_even(total, MILLION), tokens
+        return round_half_even(decision.expected, MILLION), tokens
 
     def seen(self, currency: str) -> bytes:
         """The merit order as this decision saw it, for the reading."""
@@ -243,7 +239,7 @@ class Merit:
         self.pieces: list[tuple[int, int]] | None = None  # None = not looked at
         self.could_read: dict[tuple[int, int], int] = {}
         self.only = self._only(asked)
-        said = any(offer.facts.capabilities is not None for offer in self._offers((*models, *self._fallbacks)))
+        said = not catalog.telling.isdisjoint((*models, *self._fallbacks))
         self.needs = needs_of(asked.route.endpoint, asked.members, asked.ask.thinking) if said else _NONE
 
     def _look_into_caches(self, market: Market[Offer]) -> dict[tuple[int, int], int] | None:
