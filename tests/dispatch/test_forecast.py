@@ -31,7 +31,7 @@ def test_habits_change() -> None:
     for _ in range(1000):
         forecast.learn(1, "m", 40)
     assert 40 <= forecast.output_tokens(1, "m") <= 50
-    for _ in range(600):
+    for _ in range(6000):  # of what is well known a sample is looked at
         forecast.learn(1, "m", 4000)
     assert forecast.output_tokens(1, "m") >= 4000
 

@@ -23,6 +23,7 @@ QUANTILE = 600  # per mille: near the mean of lengths whose long tail is one-sid
 _STEPS = 64  # 1 to 1,275,000 tokens
 _HALVE_AT = 256
 _EVERY = 16
+_KNOWN = 128
 _EDGES = sorted({round(1.25**step) for step in range(_STEPS)})
 MILLI_MIN, MILLI_MAX = 200, 64_000  # thousandths of a byte a token
 
@@ -84,9 +85,15 @@ class Forecast:
         self._models: OrderedDict[str, Lengths] = OrderedDict()
         self._keys: OrderedDict[tuple[int, str], Lengths] = OrderedDict()
         self._keys_max = keys_max
+        self._calls = 0
 
     def learn(self, key: int, model: str, output_tokens: int) -> None:
         """A call of this key ended with so many tokens of output, as its provider reported."""
+        own = self._keys.get((key, model))
+        if own is not None and own.total >= _KNOWN and self._calls % _EVERY:  # a sample is enough of what is well known
+            self._calls += 1
+            return
+        self._calls += 1
         _of(self._models, model, self._keys_max).add(output_tokens)
         _of(self._keys, (key, model), self._keys_max).add(output_tokens)
 
