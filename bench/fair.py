@@ -109,18 +109,7 @@ async def run() -> list[tuple[float, float]]:
         probe = await asyncio.start_server(mock, "127.0.0.1", 0)
         own = probe.sockets[0].getsockname()[1]
         probe.close()
-        words = [
-            sys.executable,
-            "-m",
-            "baseload.gateway",
-            "--home",
-            name,
-            "--id",
-            "g0",
-            "--host",
-            "127.0.0.1",
-            "--port",
-        ]
+        words = [sys.executable, "-m", "baseload.gateway", "--home", name, "--id", "g0", "--host", "127.0.0.1"]
         with open(folder / "log", "wb") as log:
             child = subprocess.Popen([*words, "--port", str(own)], stdout=log, stderr=log)
         try:
@@ -131,6 +120,8 @@ async def run() -> list[tuple[float, float]]:
                     break
                 except OSError:
                     await asyncio.sleep(0.05)
+            else:
+                raise Trouble(f"the gateway did not start: {(folder / 'log').read_text()[-500:]}")
             return [await measure(own, keys) for _ in range(ROUNDS)]
         finally:
             child.terminate()
