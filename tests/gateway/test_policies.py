@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -225,3 +226,25 @@ def test_an_explanation_shows_charges_by_part_and_sends_nothing(grid: Grid) -> N
     refused = exchange(grid.running, post("/v1/dispatch/explain", chat("nobody")))
     assert refused.status == 404
     assert json.loads(refused.body)["error"]["code"] == "model_not_found"
+
+
+def test_an_explanation_keeps_the_operators_affairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOT_SET", raising=False)
+    home = Home(tmp_path)
+    home.prices = [price(1), price(2, input_="9")]
+    with start() as poor, start() as rich:
+        home.offer(poor.base_url)
+        home.offer(rich.base_url, prices=(2,))
+        home.offer(rich.base_url, credential="env:NOT_SET")
+        with gateway(home, health=True) as running:
+            poor.script("no_money")
+            exchange(running, post("/v1/chat/completions", chat()))
+            reply = exchange(running, post("/v1/dispatch/explain", chat()))
+            metrics = exchange(running, get("/metrics")).body
+    text = reply.body.decode()
+    assert "money" not in text
+    assert "NOT_SET" not in text
+    order = reply.json()["models"][0]["order"]
+    assert [line["offer"] for line in order if line["rank"] == 1] == ["m@p2"]
+    assert {line["why_not"] for line in order} >= {"it is not ready"}
+    assert b"baseload_offers_out 1" in metrics

@@ -69,6 +69,8 @@ class Admission:
         if why:  # an account that fills half of the queue floods; a full one is everybody's overload
             raise refusals.NoneNow(model, gw.limits.wait_s, limited=why == "account")
         down.served = waiting
+        if not soonest_ns:
+            self.wake()  # those before it may wait for other places
 
     def wake(self) -> None:
         """A place may be free."""

@@ -186,6 +186,11 @@ class Dispatcher:
         ttl = _TTL_S.get(merit.asked.ask.cache_ttl, offer.vendor.cache.lifetime_s)
         self.prefixes.sent(place, merit.pieces, now_ns, ttl * 1_000_000_000)
 
+    def out(self) -> int:
+        """Offers that are out of service now, each credential counted."""
+        now_ns = self._gw.clock_ns()
+        return sum(health.gate_ns > now_ns for health in self._health.values())
+
     def heard(self, offer: Offer, said: Mapping[str, str], now_ns: int) -> None:
         """What a reply's headers say is left of a provider's limits."""
         left = limits.read(offer.vendor, said)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from baseload.dispatch.cost import MILLION, parts
+from baseload.dispatch.health import OF_CREDENTIAL, SAY
 from baseload.dispatch.merit import Ranked
 from baseload.errors import Refusal
 from baseload.money.amount import format_decimal, margin, round_half_even
@@ -39,6 +40,7 @@ class Explaining:
         asked, bound = merit.asked, merit.bound
         chosen = merit.decide()
         orders = merit.explained()
+        mute = {offer.id for offers in self._gw.catalog.models.values() for offer in offers if offer.trouble}
         winner = chosen.offer if chosen is not None else None
         refusal: Refusal | None = merit.none_eligible() if winner is None else None
         return {
@@ -53,14 +55,17 @@ class Explaining:
             },
             "refusal": None if refusal is None else {"code": refusal.code, "message": refusal.say, "fix": refusal.fix},
             "models": [
-                {"model": model, "order": [self._line(merit, model, line) for line in lines]} for model, lines in orders
+                {"model": model, "order": [self._line(merit, model, line, mute) for line in lines]}
+                for model, lines in orders
             ],
         }  # fmt: skip
 
-    def _line(self, merit: Merit, model: str, line: Ranked) -> dict[str, Any]:
+    def _line(self, merit: Merit, model: str, line: Ranked, mute: set[int]) -> dict[str, Any]:
+        """`mute`: offers whose trouble is told to nobody but the operator."""
+        why = "it is not ready" if line.offer in mute and line.why_not else _plain(line.why_not)
         shown: dict[str, Any] = {
             "rank": line.rank, "offer": line.name, "provider": line.provider, "vendor": line.vendor,
-            "credential": line.credential, "why_not": line.why_not, "reservation": line.reservation,
+            "credential": line.credential, "why_not": why, "reservation": _plain(line.reservation),
             "input_tokens": line.input_tokens, "cached_tokens": line.cached_tokens, "output_tokens": line.output_tokens,
             "quality": line.quality, "certificate": line.certificate, "first_token_ms": line.first_token_ms,
             "tokens_per_s": line.tokens_per_s, "in_flight": line.in_flight,
@@ -93,6 +98,13 @@ class Explaining:
             for name in ("input", "cache_read", "cache_write", "output")
         }
         return {"expected": {"text": _text(whole), "nano": whole, "currency": currency, "parts": by_part}}
+
+
+def _plain(reason: str) -> str:
+    """Without what is the operator's affair: keys, money and plans at a provider."""
+    for kind in OF_CREDENTIAL:
+        reason = reason.replace(SAY[kind], "it is out of service")
+    return reason
 
 
 def _text(nano: int) -> str:

@@ -185,6 +185,8 @@ class Routes:
         return [
             ("baseload_connections", "gauge", "Open client connections.", len(gw.connections)),
             ("baseload_calls_running", "gauge", "Attempts that have not ended.", len(gw.calls)),
+            ("baseload_calls_waiting", "gauge", "Calls that wait for a place.", len(gw.admission.queue)),
+            ("baseload_offers_out", "gauge", "Offers out of service, by credential.", gw.dispatcher.out()),
             ("baseload_streams_running", "gauge", "Streams being relayed.", len(gw.streams)),
             ("baseload_drains_running", "gauge", "Replies read on after their client left.", len(gw.drains)),
             ("baseload_snapshot_version", "gauge", "Version of the snapshot in force.", gw.catalog.version),
