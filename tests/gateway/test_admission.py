@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from baseload.dispatch.policy import Limits
-from tests.gateway.harness import Home, Reply, Running, chat, exchange, gateway, post
+from tests.gateway.harness import Home, Reply, Running, chat, exchange, gateway, get, post
 from tests.vendors import Fault, Simulator, start
 
 ONE = {"limits": Limits(concurrent=1)}
@@ -38,9 +38,14 @@ class Crowd:
         return [name for name, _, _ in self.replies]
 
 
+def waiting(running: Running) -> int:
+    page = exchange(running, get("/metrics")).body
+    return int(float(page.split(b"\nbaseload_calls_waiting ")[1].split(b"\n")[0]))
+
+
 def occupied(running: Running, vendor: Simulator) -> Crowd:
-    """The one place is taken for half a second."""
-    vendor.script(Fault(delay_s=0.5))
+    """The one place is taken for a while."""
+    vendor.script(Fault(delay_s=1.5))
     crowd = Crowd(running)
     crowd.ask("first")
     vendor.wait(1)
@@ -55,7 +60,7 @@ def test_calls_beyond_the_places_wait_and_are_served_in_turn(tmp_path: Path) -> 
             crowd = occupied(running, vendor)
             for number in range(5):
                 crowd.ask(f"call {number}")
-                time.sleep(0.03)
+                running.wait(lambda number=number: waiting(running) == number + 1)
             names = crowd.wait()
             readings = home.wait_readings(6)
     assert names == ["first", *(f"call {number}" for number in range(5))]
@@ -110,9 +115,11 @@ def test_one_account_that_fills_the_queue_is_told_to_slow_down(tmp_path: Path) -
         home.offer(vendor.base_url, facts=ONE)
         with gateway(home, args=("--limit", "waiting_max=4")) as running:
             crowd = occupied(running, vendor)
-            for number in range(4):
+            for number in range(2):
                 crowd.ask(f"call {number}")
-                time.sleep(0.03)
+                running.wait(lambda number=number: waiting(running) == number + 1)
+            for number in range(2, 4):
+                crowd.ask(f"call {number}")
             crowd.wait()
     statuses = sorted(reply.status for _, reply, _ in crowd.replies)
     assert statuses == [200, 200, 200, 429, 429]
