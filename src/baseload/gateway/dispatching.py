@@ -194,7 +194,7 @@ class Dispatcher:
     def heard(self, offer: Offer, said: Mapping[str, str], now_ns: int) -> None:
         """What a reply's headers say is left of a provider's limits."""
         left = limits.read(offer.vendor, said)
-        if not left:
+        if not left or not self._gw.limits.out_max_s:
             return
         share = offer.capacity.offer
         if not share.watched:  # markets that took it for unlimited list it anew
