@@ -323,7 +323,7 @@ def test_what_a_provider_says_is_left_of_its_limit_is_obeyed(tmp_path: Path) -> 
     left = (("x-ratelimit-remaining-requests", "1"), ("x-ratelimit-reset-requests", "1m0s"))
     with start() as cheap, start() as dear:
         two(home, cheap.base_url, dear.base_url)
-        with gateway(home) as running:
+        with gateway(home, health=True) as running:
             cheap.script(Fault(headers=left))
             offers = [ask(running).headers["x-baseload-offer"] for _ in range(4)]
     assert offers == ["m@p1", "m@p1", "m@p2", "m@p2"], "one more request was left"
