@@ -25,9 +25,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     drain_bytes_max: int = 64 * 1024 * 1024
     wait_s: float = 10.0  # for a place at an offer that is at its limit; 0 = nobody waits
     waiting_max: int = 1024  # calls that wait
-    out_max_s: float = (
-        3600.0  # the longest that failures keep an offer or a credential out of service; 0 = they never do
-    )
+    out_max_s: float = 3600.0  # the longest a failure keeps an offer out; 0 = nothing a provider says does
     shutdown_s: float = 30.0  # running calls may finish
 
 
