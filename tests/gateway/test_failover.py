@@ -12,7 +12,7 @@ import pytest
 
 from baseload.dispatch.policy import Limits, Policy
 from baseload.gateway.journal.entries import Hold, Reading
-from tests.gateway.harness import Home, Reply, Running, chat, exchange, gateway, post, price
+from tests.gateway.harness import Home, Reply, Running, chat, exchange, gateway, post, price, read_reply
 from tests.vendors import Fault, failure, refusing_url, start
 
 FAST = {"first_byte_timeout_s": 0.6, "idle_timeout_s": 0.6, "connect_timeout_s": 1.0}
@@ -327,3 +327,48 @@ def test_what_a_provider_says_is_left_of_its_limit_is_obeyed(tmp_path: Path) -> 
             cheap.script(Fault(headers=left))
             offers = [ask(running).headers["x-baseload-offer"] for _ in range(4)]
     assert offers == ["m@p1", "m@p1", "m@p2", "m@p2"], "one more request was left"
+
+
+def test_a_gateway_that_stops_tells_a_call_that_waits(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with start() as only:
+        home.offer(only.base_url)
+        with gateway(home, health=True) as running:
+            only.script(Fault(status=429, body=_BODY, headers=(_JSON, ("retry-after", "8"))))
+            with running.connect() as sock:
+                sock.sendall(post("/v1/chat/completions", chat(baseload={"deadline_s": 30})))
+                home.wait_readings(1)
+                time.sleep(0.2)
+                began = time.monotonic()
+                running.stop()
+                reply = read_reply(sock)
+                assert time.monotonic() - began < 5
+    assert (reply.status, reply.json()["error"]["code"]) == (503, "draining")
+
+
+def test_under_a_deadline_a_lone_offer_has_all_of_it(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with start() as only:
+        home.offer(only.base_url)
+        with gateway(home, health=True) as running:
+            only.script(Fault(delay_s=1.4))
+            reply = ask(running, baseload={"deadline_s": 2.2})
+            (reading,) = home.wait_readings(1)
+    assert reply.status == 200
+    assert reading.outcome == "ok"
+
+
+def test_a_hedge_that_is_not_begun_locks_no_credential_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRST", "sk-first")
+    monkeypatch.setenv("SECOND", "sk-second")
+    home = Home(tmp_path, policies={"quick": Policy(hedge=True)}, account_policies=("quick",))
+    status, body, _ = failure("openai", "no_money")
+    with start() as vendor:
+        home.offer(vendor.base_url, credential="env:FIRST", credentials=("env:SECOND",))
+        with gateway(home) as running:
+            for _ in range(12):
+                assert ask(running, stream=True).status == 200
+            vendor.script(Fault(status=status, body=body, headers=(_JSON,), delay_s=0.6))
+            reply = ask(running, stream=True)
+    assert reply.status == 200
+    assert [entry.credential for entry in accounted(home, reply.headers["x-baseload-call-id"])] == [0, 1]

@@ -152,7 +152,7 @@ class Call(ABC):
         body, passage = self._body, self.passage
         fixed = passage.way.fixed
         head = fixed[self.ask.stream] if fixed is not None and passage.plain else self._request_head(body)
-        deadline = gw.wheel.now + self.course.patience_s(self.offer.provider.first_byte_timeout_s)
+        deadline = gw.wheel.now + self.course.patience_s(self, self.offer.provider.first_byte_timeout_s)
         connection.send(self, b"%b%d\r\n\r\n" % (head, len(body)), body, deadline)
 
     def _request_head(self, body: bytes) -> bytes:

@@ -95,6 +95,7 @@ class Gateway:
         self.tick = Tick(loop, journal, self.calls)
         self.streams: set[Call] = set()
         self.drains: set[Call] = set()
+        self.pausing: set[Course] = set()  # calls that wait before they try again
         self._pools: dict[ProviderRow, Pool] = {}
         self._ids = _fresh_prefix()
         self._counter = 0
@@ -314,6 +315,8 @@ class Gateway:
         self.draining = True
         for connection in list(self.connections):
             connection.drain()
+        for course in list(self.pausing):
+            course.stop()
         until = self.loop.time() + self.limits.shutdown_s
         while self.loop.time() < until and not self._hurried:
             if not self.calls and not any(each.busy for each in self.connections):

@@ -19,6 +19,7 @@ from baseload.errors import Refusal
 from baseload.gateway.relay import Relay
 from baseload.gateway.routing import GENERATION
 from baseload.providers.faults import Fault, client_view
+from baseload.wire import refusals
 
 if TYPE_CHECKING:
     import asyncio
@@ -34,7 +35,19 @@ _TELLING = ("too_long", "rate_limited", "overloaded")
 
 
 class Course:
-    __slots__ = ("_faults", "_racing", "_timer", "_waits", "asked", "attempts", "deadline_ns", "gw", "id", "merit")
+    __slots__ = (
+        "_down",
+        "_faults",
+        "_racing",
+        "_timer",
+        "_waits",
+        "asked",
+        "attempts",
+        "deadline_ns",
+        "gw",
+        "id",
+        "merit",
+    )
 
     def __init__(self, gw: Gateway, down: Downstream, asked: Asked, merit: Merit) -> None:
         self.gw = gw
@@ -48,6 +61,7 @@ class Course:
         self._waits = 0
         self._racing: tuple[Call, ...] = ()  # two attempts, until one has reached the client
         self._timer: asyncio.TimerHandle | None = None
+        self._down: Downstream | None = None  # while it waits
 
     def begin(self, down: Downstream) -> None:
         """The first attempt, now or when there is a place. Raises Refusal where no offer is eligible."""
@@ -80,7 +94,11 @@ class Course:
         self.attempts += 1
         call = Relay(self, down, choice)
         down.served = call  # before it begins: a call may be over when `begin` returns
-        call.begin()
+        try:
+            call.begin()
+        except Refusal:  # nothing was held for it
+            self.attempts -= 1
+            raise
         if self.merit.bound.hedge and self.attempts == 1:
             self._plan_hedge(call)
 
@@ -100,19 +118,31 @@ class Course:
         gw, down = self.gw, call.down
         if call.settled or call.started or down is None or gw.draining or not gw.journal.accepting:
             return
-        self.merit.asking(call.offer)
-        try:
-            choice = self.merit.next(self.id, "hedge")
-            if choice is None or not gw.dispatcher.hedges.take():
-                return
-            self.attempts += 1
-            second = Relay(self, down, choice)
-            second.begin()
-        except Refusal:
+        second = self._second(call, down)
+        if second is None:
+            self.merit.asked_no_more()
             return
         self._racing = (call, second)
         call.rival, second.rival = second, call
         down.served = self
+
+    def _second(self, call: Call, down: Downstream) -> Call | None:
+        """The other attempt of a hedged call, begun; None where there is none to begin."""
+        self.merit.asking(call.offer)
+        try:
+            choice = self.merit.next(self.id, "hedge")
+        except Refusal:
+            return None
+        if choice is None or not self.gw.dispatcher.hedges.take():
+            return None
+        self.attempts += 1
+        second = Relay(self, down, choice)
+        try:
+            second.begin()
+        except Refusal:
+            self.attempts -= 1
+            return None
+        return second
 
     def won(self, call: Call) -> None:
         """This attempt reaches the client first: the other is stopped, or read to its end, as its provider bills."""
@@ -129,6 +159,7 @@ class Course:
     def left_to(self, rival: Call) -> Callable[[Downstream], None]:
         """One of two has failed: the other one is the call's only attempt now."""
         self._racing = ()
+        self.merit.asked_no_more()
 
         def alone(down: Downstream) -> None:
             rival.rival = None
@@ -136,12 +167,14 @@ class Course:
 
         return alone
 
-    def patience_s(self, limit_s: float) -> float:
-        """How long an attempt may take to its first byte: under a deadline half of what is left, or all of it."""
+    def patience_s(self, call: Call, limit_s: float) -> float:
+        """How long an attempt may take to its first byte: under a deadline half of what is left, if another offer could
+        serve in the other half, else all of it."""
         if not self.deadline_ns:
             return limit_s
         left_s = max((self.deadline_ns - self.gw.clock_ns()) / 1e9, 0.01)
-        return min(limit_s, left_s / 2 if self.attempts < self._attempts_max() else left_s)
+        more = self.attempts < self._attempts_max() and self.merit.another(call.offer)
+        return min(limit_s, left_s / 2 if more else left_s)
 
     def _attempts_max(self) -> int:
         return self.merit.bound.attempts_max or ATTEMPTS_MAX
@@ -215,11 +248,16 @@ class Course:
     def _wait(self, down: Downstream, wait_ns: int) -> None:
         """Nothing is held or asked meanwhile; a client that leaves ends it."""
         down.served = self
+        self._down = down
+        self.gw.pausing.add(self)
         self._timer = self.gw.loop.call_later(wait_ns / 1e9, self._again, down)
 
     def _again(self, down: Downstream) -> None:
-        self._timer = None
+        self.cancel()
         merit = self.merit
+        if self.gw.draining or not self.gw.journal.accepting:
+            self._give_up(down, refusals.Draining() if self.gw.draining else self.gw.journal.refusal())
+            return
         merit.tried = {
             key: why for key, why in merit.tried.items() if not rule_of(why.removeprefix("it failed: ")).again
         }
@@ -245,7 +283,15 @@ class Course:
             call.client_left()
 
     def cancel(self) -> None:
-        """Nothing more is begun."""
+        """It waits no longer."""
+        self.gw.pausing.discard(self)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def stop(self) -> None:
+        """The gateway stops: a call that waits is told so."""
+        down = self._down
+        self.cancel()
+        if down is not None and down.served is self:
+            self._give_up(down, refusals.Draining())

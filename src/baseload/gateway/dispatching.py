@@ -44,6 +44,7 @@ Tried = dict[tuple[int, int], str]  # (offer, credential) -> why it is not asked
 _PROMPT = ("input_uncached", "cache_read", "cache_write_5m", "cache_write_30m", "cache_write_1h", "cache_write_12h")
 _NONE: frozenset[str] = frozenset()
 _TTL_S = {"5m": 300, "30m": 1800, "1h": 3600, "12h": 43_200}
+ASKING = "it is being asked"
 CACHE_BYTES = 2_000  # a shorter request is below every cache's least length, or not worth the look
 _NO_OUTPUT = frozenset(("embeddings", "gemini_embed", "rerank"))
 
@@ -371,7 +372,19 @@ class Merit:
         """It is being asked already, with whichever credential: not to be asked a second time at once."""
         for other in self._gw.catalog.models.get(offer.model, ()):
             if other.id == offer.id:
-                self.tried[other.id, other.credential] = "it is being asked"
+                self.tried.setdefault((other.id, other.credential), ASKING)
+
+    def asked_no_more(self) -> None:
+        """What `asking` has marked may be asked again."""
+        self.tried = {key: why for key, why in self.tried.items() if why != ASKING}
+
+    def another(self, offer: Offer) -> bool:
+        """Could another offer serve, or this one with another credential?"""
+        before = self.tried
+        self.tried = {**before, (offer.id, offer.credential): ASKING}
+        found = self.decide()
+        self.tried = before
+        return found is not None and found.rank[0] < LAST_RESORT
 
     def failed(self, offer: Offer, fault: str, *, larger: bool) -> None:
         """An attempt there has failed: it is not asked again, nor is what would fail in the same way."""
