@@ -69,10 +69,11 @@ class Grid:
                     env=clean_env(),
                     timeout=60,
                 )
-                if done.returncode == 0:
-                    found.append(json.loads(done.stdout)["call"])
+                record = json.loads(done.stdout)["call"] if done.returncode == 0 else None
+                if record is not None and record["state"] != "running":  # its hold may be settled before its reading
+                    found.append(record)
                     break
-                assert time.monotonic() < until, f"call {call} was not settled: {done.stderr}"
+                assert time.monotonic() < until, f"call {call} was not settled: {record or done.stderr}"
                 time.sleep(0.1)
         return found
 

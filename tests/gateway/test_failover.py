@@ -59,8 +59,8 @@ def test_before_the_first_byte_a_failure_is_invisible(fault: Fault | str, stream
         with gateway(home, health=True) as running:
             cheap.script(fault)
             reply = ask(running, stream=stream)
+            assert reply.status == 200, reply.body
             home.wait_readings(2)
-    assert reply.status == 200, reply.body
     assert b"echo" in reply.body
     assert reply.headers["x-baseload-offer"] == "m@p2"
     assert reply.headers["x-baseload-attempts"] == "2"
