@@ -77,6 +77,15 @@ class Grid:
                 time.sleep(0.1)
         return found
 
+    def sound(self, within_s: float = 10.0) -> list[dict[str, Any]]:
+        """What `ledger check` finds once settlement has come to the journal's end."""
+        until = time.monotonic() + within_s
+        while True:
+            findings: list[dict[str, Any]] = self.json("ledger", "check")["findings"]
+            if not any(one["check"] == "unsettled" for one in findings) or time.monotonic() > until:
+                return findings
+            time.sleep(0.2)
+
 
 @contextlib.contextmanager
 def up(home: Path, *words: str) -> Iterator[Grid]:

@@ -35,7 +35,7 @@ def test_a_second_start_finds_all_as_it_was(tmp_path: Path) -> None:
         records = second.settled(calls)
         assert {record["state"] for record in records} == {"settled"}
         call(second, key)
-        assert second.json("ledger", "check")["findings"] == []
+        assert second.sound() == []
 
 
 def test_lesson_47_whatever_is_killed_comes_back_and_nothing_is_lost(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_lesson_47_whatever_is_killed_comes_back_and_nothing_is_lost(tmp_path: P
                 assert time.monotonic() < until
                 time.sleep(0.5)
         assert [record["attempts"][0]["outcome"] for record in records] == ["ok"] * len(calls)
-        assert grid.json("ledger", "check")["findings"] == []
+        assert grid.sound() == []
 
 
 def test_a_grid_that_syncs_its_journal(tmp_path: Path) -> None:

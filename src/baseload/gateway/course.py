@@ -261,13 +261,15 @@ class Course:
         merit.tried = {
             key: why for key, why in merit.tried.items() if not rule_of(why.removeprefix("it failed: ")).again
         }
-        choice = merit.next(self.id, self._faults[-1].kind)
+        why = self._faults[-1].kind
+        choice = merit.next(self.id, why)
+        soonest_ns = merit.soonest_ns() if choice is None else 0
+        if choice is None and not soonest_ns:
+            choice = merit.next(self.id, why)  # its time came between the two looks
         if choice is not None:
             self._go_on(down, choice)
-            return
-        soonest_ns, now_ns = merit.soonest_ns(), self.gw.clock_ns()
-        if now_ns < soonest_ns < self.deadline_ns:  # it is out for a little longer than was waited
-            self._wait(down, soonest_ns - now_ns)
+        elif 0 < soonest_ns < self.deadline_ns:  # it is out for a little longer than was waited
+            self._wait(down, max(soonest_ns - self.gw.clock_ns(), 1_000_000))  # timers know milliseconds
         else:
             self._give_up(down, client_view(self.told(self._faults[-1], started=False)))
 
