@@ -4,7 +4,8 @@ Configuration (mutable): accounts, keys, providers, offers, tariffs, admin_token
 and `price_rows` only grow.
 The book (append-only, UPDATE, DELETE and TRUNCATE refused by triggers): ledger_accounts, transactions, postings,
 readings, resettlements, refusals, journal_notes.
-State that can be computed again from the book: journal_cursor, open_holds, balances, usage_hours.
+Money (docs/rooms/money-system.md): purses, purse_windows, leases, payments, codes, invoices, statements, fx_rates.
+State that can be computed again from the book: journal_cursor, open_holds, balances, usage_hours, purse_windows.
 
 Units: `_ns` wall-clock nanoseconds since the epoch (UTC); `_nano` 1e-9 of the named currency in a signed 64-bit
 integer. Limits: a posting is at most 2^62 nano-units (4.6 thousand million units of currency), refused beyond by a
@@ -87,6 +88,7 @@ tariffs = Table(
     Column("name", Text, nullable=False, unique=True),
     Column("margin_ppm", BigInteger, nullable=False, comment="charge = cost x (1e6 + margin_ppm) / 1e6"),
     _json("prices", "{}"),  # model -> [price row ids] that replace cost plus margin
+    _json("rules", "{}"),  # discounts, allowance, minimum, floor, currency: ledger.tariffs.Rules
     _flag("declared"),  # made by the configuration file, edited only there
 )
 """A change of `margin_ppm` is kept with its instant in `tariff_versions` by a trigger: old calls keep their margin."""
@@ -111,7 +113,7 @@ accounts = Table(
     _flag("declared"),
     _flag("disabled"),
     _ns("created_ns"),
-    _json("extra", "{}"),  # policy (a name), priority, weight
+    _json("extra", "{}"),  # policy (a name), priority, weight, limits
 )
 
 keys = Table(
@@ -128,6 +130,7 @@ keys = Table(
     _ns("created_ns"),
     _flag("declared"),
     _text("policy", ""),  # a policy's name, "" = none of its own
+    _json("limits", "{}"),  # dispatch.policy.Limits of this key alone
 )
 
 policies = Table(
@@ -203,6 +206,7 @@ audit = Table(
     _text("action"),
     _text("subject"),
     _json("detail", "{}"),
+    Column("hash", LargeBinary, nullable=True, comment="over this row and the hash before it; NULL = before the chain"),
 )
 
 price_rows = Table(
@@ -283,6 +287,9 @@ readings = Table(
     _ns("expected_nano", "-1"),
     _text("expected", "[]"),  # JSON array: expected input, cached and output tokens
     Column("seen", LargeBinary, nullable=True, comment="the merit order, dispatch.seen; NULL or empty = not recorded"),
+    _text("leases", "[]"),  # JSON array: the leases it was held under
+    _ns("charge_max", "-1"),  # no more than this is charged; -1 = no limit
+    _text("fx", ""),  # numerator/denominator from the price's currency to `hold_currency`
     # as rated at settlement
     _text("state"),  # settled | no_usage | unmetered | unpriced
     _text("detail"),  # why it is not settled
@@ -307,7 +314,7 @@ transactions = Table(
     "transactions",
     metadata,
     _id(own=True),
-    _text("kind"),  # reading | adjustment
+    _text("kind"),  # reading | adjustment (payments, credits, leases: whatever has a key)
     _ns("at_ns"),  # of a reading: when the call arrived, which also decided its price
     Column("reading_id", BigId, ForeignKey("readings.id"), nullable=True, unique=True),  # no reading posts twice
     Column("key", Text, nullable=True, comment="what makes a repeat of an adjustment a no-op"),
@@ -401,6 +408,248 @@ journal_notes = Table(
     UniqueConstraint("gateway", "segment", "byte_offset", "kind"),  # said once, however often it is met
 )
 """What settlement met in a journal and did not post. Never dropped; `ledger check` shows it."""
+
+# -- money: limits, leases, payments, invoices, reconciliation ---------------------------------------------------------
+
+purses = Table(
+    "purses",
+    metadata,
+    _id(),
+    _text("kind"),  # funding (prepaid balance and credit line) | budget
+    Column("account_id", BigId, ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("key_id", BigId, ForeignKey("keys.id"), nullable=True, index=True),  # a budget of one key
+    _text("name"),
+    _text("currency"),
+    Column("hard", Boolean, nullable=False),
+    _text("period"),  # total | day | week | month
+    _text("zone"),  # IANA name, where days begin
+    Column("limit_nano", BigInteger, nullable=False),  # of a budget; the credit line of a funding
+    _json("warn", "[]"),  # per cent of the limit at which an alert is made
+    _ns("from_ns"),
+    _ns("to_ns", "0"),  # 0 = in force
+    _flag("declared"),
+    CheckConstraint("kind in ('funding', 'budget')", name="kind"),
+    CheckConstraint("period in ('total', 'day', 'week', 'month')", name="period"),
+    CheckConstraint("limit_nano >= 0", name="limit"),
+)
+"""What limits spending: money of an account, or a budget. An account's own calls and those below it count."""
+
+purse_windows = Table(
+    "purse_windows",
+    metadata,
+    Column("purse_id", BigId, ForeignKey("purses.id"), primary_key=True, autoincrement=False),
+    Column("window_ns", BigInteger, primary_key=True, autoincrement=False),  # begin of its day, week, month; 0 = total
+    Column("spent_nano", BigInteger, nullable=False),  # charges settled
+    Column("pending_nano", BigInteger, nullable=False),  # held for readings that wait for a price
+    CheckConstraint("spent_nano >= 0 and pending_nano >= 0", name="spent"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    _id(),
+    Column("purse_id", BigId, ForeignKey("purses.id"), nullable=False),
+    _ns("window_ns"),
+    _text("journal"),  # the gateway's journal, journal.identity.journal_name
+    _text("epoch"),  # one run of that gateway
+    Column("granted_nano", BigInteger, nullable=False),
+    Column("consumed_nano", BigInteger, nullable=False),  # by readings settled
+    Column("returned_nano", BigInteger, nullable=False),
+    Column("grants", BigInteger, nullable=False),  # grants and returns so far: the last part of their posting's key
+    _ns("granted_ns"),
+    _ns("expires_ns"),
+    _text("state"),  # open | closing (home when its journal is settled up to the place below) | home
+    Column("home_segment", BigInteger, nullable=False, server_default=text("0")),
+    Column("home_offset", BigInteger, nullable=False, server_default=text("0")),
+    UniqueConstraint("purse_id", "window_ns", "journal", "epoch"),
+    Index("ix_leases_live", "journal", "epoch", sqlite_where=text("state <> 'home'"),
+          postgresql_where=text("state <> 'home'")),
+    CheckConstraint("state in ('open', 'closing', 'home')", name="state"),
+    CheckConstraint("granted_nano >= consumed_nano + returned_nano", name="sound"),
+    CheckConstraint("consumed_nano >= 0 and returned_nano >= 0", name="signs"),
+)  # fmt: skip
+"""Money of a purse that one run of one gateway may spend without asking. Every grant and return is a posting too."""
+
+gateways = Table(
+    "gateways",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("hash", LargeBinary, nullable=True, comment="of its token; NULL = it lives in this home"),
+    _text("journal", ""),
+    _text("epoch", ""),
+    _ns("made_ns"),
+    _ns("seen_ns", "0"),
+    _ns("retired_ns", "0"),
+)
+
+tariff_rules = Table(
+    "tariff_rules",
+    metadata,
+    _id(),
+    Column("tariff_id", BigId, ForeignKey("tariffs.id"), nullable=False, index=True),
+    _ns("from_ns"),
+    _text("body"),  # ledger.tariffs.Rules as JSON
+)
+"""What a tariff says beyond margin and prices, from when on. A row for every change."""
+
+charges = Table(
+    "charges",
+    metadata,
+    Column("reading_id", BigId, ForeignKey("readings.id"), primary_key=True, autoincrement=False),
+    Column("rule", BigInteger, nullable=False),  # tariff_rules.id, 0 = none
+    Column("list_nano", BigInteger, nullable=False),  # before the rule, in the charge's currency
+    Column("discount_ppm", BigInteger, nullable=False),
+    Column("allowance_nano", BigInteger, nullable=False),  # paid by the allowance
+    Column("absorbed_nano", BigInteger, nullable=False),  # beyond what the account had set aside: nobody pays it
+)
+"""How a charge came about where it is not simply what its price says."""
+
+fx_rates = Table(
+    "fx_rates",
+    metadata,
+    _id(),
+    _text("currency"),
+    _text("base"),
+    _text("rate"),  # decimal: units of base for one of currency
+    _ns("from_ns"),
+    _text("source", ""),
+    UniqueConstraint("currency", "base", "from_ns"),
+)
+
+payments = Table(
+    "payments",
+    metadata,
+    _id(),
+    Column("key", Text, nullable=False, unique=True, comment="a repeat is a no-op"),
+    Column("account_id", BigId, ForeignKey("accounts.id"), nullable=False, index=True),
+    _text("kind"),  # topup | refund | code | credit | debit | stripe | webhook
+    Column("nano", BigInteger, nullable=False),  # what the account's balance moved by
+    _text("currency"),
+    Column("transaction_id", BigId, ForeignKey("transactions.id"), nullable=False, unique=True),
+    _ns("at_ns"),
+    _text("actor"),
+    _text("memo", ""),
+)
+
+codes = Table(
+    "codes",
+    metadata,
+    _id(),
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    _text("prefix"),
+    Column("nano", BigInteger, nullable=False),
+    _text("currency"),
+    _text("memo", ""),
+    _ns("made_ns"),
+    _ns("expires_ns", "0"),
+    _ns("revoked_ns", "0"),
+)
+
+redemptions = Table(
+    "redemptions",
+    metadata,
+    Column("code_id", BigId, ForeignKey("codes.id"), primary_key=True, autoincrement=False),
+    Column("payment_id", BigId, ForeignKey("payments.id"), nullable=False, unique=True),
+    _ns("at_ns"),
+)
+
+webhook_events = Table(
+    "webhook_events",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("event", Text, primary_key=True),
+    _ns("at_ns"),
+    _text("outcome"),
+)
+
+invoices = Table(
+    "invoices",
+    metadata,
+    _id(own=True),
+    Column("number", Text, nullable=False, unique=True),
+    _text("kind"),  # invoice | credit_note
+    Column("account_id", BigId, ForeignKey("accounts.id"), nullable=False, index=True),
+    _ns("start_ns"),
+    _ns("end_ns"),
+    Column("last_transaction", BigInteger, nullable=False),
+    _text("currency"),
+    Column("net_nano", BigInteger, nullable=False),
+    Column("tax_nano", BigInteger, nullable=False),
+    Column("refers_to", BigId, ForeignKey("invoices.id"), nullable=True, index=True),
+    _ns("issued_ns"),
+    _text("actor"),
+    _text("body"),  # the whole document as JSON, as it was issued
+    CheckConstraint("kind in ('invoice', 'credit_note')", name="kind"),
+    CheckConstraint("(kind = 'credit_note') = (refers_to is not null)", name="refers"),
+)
+
+statements = Table(
+    "statements",
+    metadata,
+    _id(),
+    Column("provider_id", BigId, ForeignKey("providers.id"), nullable=False, index=True),
+    _text("format"),
+    Column("hash", LargeBinary, nullable=False, comment="of the file: imported once"),
+    _ns("start_ns"),
+    _ns("end_ns"),
+    _ns("imported_ns"),
+    _text("actor"),
+    UniqueConstraint("provider_id", "hash"),
+)
+"""A vendor's own account of what was used: a usage export or an invoice."""
+
+statement_lines = Table(
+    "statement_lines",
+    metadata,
+    Column("statement_id", BigId, ForeignKey("statements.id"), primary_key=True, autoincrement=False),
+    Column("line", BigInteger, primary_key=True, autoincrement=False),
+    _ns("day_ns"),  # begin of its day, UTC
+    _text("model"),
+    _text("credential", ""),
+    _text("request", ""),  # the vendor's id of one request, where it tells it
+    _text("currency", ""),
+    _big("nano", null=True),  # NULL = it names no money
+    _text("meters", "{}"),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("key", Text, primary_key=True),  # statement:difference
+    Column("statement_id", BigId, ForeignKey("statements.id"), nullable=False, index=True),
+    Column("transaction_id", BigId, ForeignKey("transactions.id"), nullable=False, unique=True),
+    _ns("at_ns"),
+    _text("actor"),
+)
+"""Differences between a statement and the book that were posted."""
+
+alerts = Table(
+    "alerts",
+    metadata,
+    _id(),
+    Column("key", Text, nullable=False, unique=True),
+    _ns("at_ns"),
+    _text("kind"),
+    _text("body"),  # JSON
+    _ns("sent_ns", "0"),
+    Column("tries", BigInteger, nullable=False, server_default=text("0")),
+    _text("trouble", ""),
+)
+
+archives = Table(
+    "archives",
+    metadata,
+    _id(),
+    _ns("start_ns"),
+    _ns("end_ns"),
+    _text("file"),
+    Column("hash", LargeBinary, nullable=False, comment="SHA-256 of the file"),
+    Column("readings", BigInteger, nullable=False),
+    _ns("made_ns"),
+    _text("actor"),
+)
+"""Readings written to Parquet."""
 
 # -- state, computable from the book ---------------------------------------------------------------------------------
 
