@@ -10,14 +10,16 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 from sqlalchemy import Connection, Engine, select
 
 from baseload import store
 from baseload.errors import Refusal
 from baseload.gateway.journal.entries import Reading
 from baseload.ledger.book import LedgerAccounts, insert_rows, last_id, post, reading_keys, write_transactions
+from baseload.ledger.charging import Months, RuleBook, charge
 from baseload.ledger.prices import Prices, load_prices
+from baseload.ledger.purses import PurseBook, spend
 from baseload.ledger.rating import SETTLED, UNPRICED, Rating, rate_reading
 from baseload.ledger.rows import USAGE_UPSERT, Usage, reading_of
 from baseload.ledger.settled import account_id
@@ -71,17 +73,36 @@ def resettle(
         given = _Given(connection, (entry for _, entry in rows), cost_price, charge_price)
         found = [(number, given.priced_by(entry)) for number, entry in rows]
         prices.load(connection, prices.missing(entry for _, entry in found))
+        rules, months, book = RuleBook(connection), Months(connection), PurseBook(connection)
         for number, entry in found:
             used = price_meters(entry.meters)
-            rating = rate_reading(entry, prices.basis(entry), used)
+            basis = prices.basis(entry)._replace(minimum_nano=rules.at(entry.tariff, entry.accepted_ns)[1].minimum_nano)
+            rating, how = charge(entry, rate_reading(entry, basis, used), rules, months)
             if rating.state == SETTLED:
+                if how is not None:
+                    insert_rows(connection, tables.charges, [(number, *astuple(how))])
+                _spend_late(connection, book, entry, rating)
                 _post_late(connection, number, entry, rating, prices.provider_of.get(entry.offer, 0), actor, clock())
                 usage.settle_late(entry, used, rating)
                 done.settled.append(number)
             else:
                 done.open.append(StillOpen(number, entry.call, entry.attempt, rating.detail))
         insert_rows(connection, tables.usage_hours, usage.rows(), USAGE_UPSERT)
+        months.write()
     return done
+
+
+def _spend_late(connection: Connection, book: PurseBook, entry: Reading, rating: Rating) -> None:
+    """What was set aside for a reading without a price is free again, and its charge is spent."""
+    spent: dict[tuple[int, int], int] = {}
+    pending: dict[tuple[int, int], int] = {}
+    for purse in book.counting(entry.account, entry.key, entry.accepted_ns):
+        place = (purse.id, purse.window(entry.accepted_ns)[0])
+        if rating.charge_currency == purse.currency:
+            spent[place] = rating.charge_nano or 0
+        if entry.leases and entry.charge_max > 0:
+            pending[place] = -entry.charge_max
+    spend(connection, spent, pending)
 
 
 class _Given:

@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Engine, case, func, select
 
 from baseload import store
+from baseload.ledger.charging import Applied, RuleBook
 from baseload.ledger.prices import load_prices
 from baseload.ledger.rating import SETTLED, UNMETERED, UNPRICED, rate_reading
 from baseload.ledger.rows import decode_meters
@@ -217,14 +218,25 @@ def differences(connection: Connection, *conditions: ColumnElement[bool]) -> Ite
     )  # fmt: skip
     query = query.outerjoin(cost, (cost.c.transaction_id == transaction.id) & (cost.c.line == 1))
     query = query.outerjoin(charge, (charge.c.transaction_id == transaction.id) & (charge.c.line == 2))
+    how = tables.charges.c
+    query = query.add_columns(
+        how.rule, how.list_nano, how.discount_ppm, how.allowance_nano, how.absorbed_nano
+    ).outerjoin(tables.charges, how.reading_id == READINGS.c.id)
     table = tables.price_rows.c
-    prices = load_prices(connection, connection.execute(select(table.id)).scalars())
+    prices, rules = load_prices(connection, connection.execute(select(table.id)).scalars()), RuleBook(connection)
     for row in stream(connection, query.order_by(READINGS.c.id)):
         rating = rating_of(row)
         if rating.state != SETTLED:
             continue
         entry = entry_of(row)
-        again = rate_reading(entry, basis_of(entry, rating, prices), price_meters(entry.meters))
+        basis = basis_of(entry, rating, prices)
+        if row.rule:
+            basis = basis._replace(minimum_nano=rules.by_id(row.rule).minimum_nano)
+        again = rate_reading(entry, basis, price_meters(entry.meters))
+        if row.list_nano is not None:
+            applied = Applied(row.rule, row.list_nano, row.discount_ppm, row.allowance_nano, row.absorbed_nano)
+            if again.charge_nano == applied.list_nano:
+                again = again._replace(charge_nano=applied.charge_nano())
         said = (rating.cost_nano, rating.cost_currency, rating.charge_nano, rating.charge_currency)
         posted = (row.posted_cost, row.posted_cost_currency, row.posted_charge, row.posted_charge_currency)
         if again[2:6] != said:

@@ -7,6 +7,8 @@ A posting is one amount with both its sides. A reading posts two: what the provi
     1     cost:PROVIDER:CUR (expense)        payable:PROVIDER:CUR (liability)
     2     receivable:ACCOUNT:CUR (asset)     revenue:PROVIDER:CUR (income)
 
+Everything else (credits, payments, leases) is an adjustment with a key of its own: `post`.
+
 A ledger account is made when it is first posted to, and has one currency for ever.
 """
 
@@ -27,8 +29,15 @@ KIND_OF = {
     "revenue": "income",
     "cost": "expense",
     "adjustment": "expense",  # credits granted and corrections made by hand, by account
+    "prepaid": "liability",  # money an account has paid in advance
+    "cash": "asset",  # money received, all of it: number 0
+    "lease": "asset",  # of a purse: out at gateways
+    "set_aside": "liability",  # of a purse: what stands against it
+    "fx": "expense",  # losses of exchange less gains: number 0
+    "tax": "liability",  # collected with invoices: number 0
 }
-OF_ACCOUNT = ("receivable", "adjustment")  # the number in their code is an account; in the others a provider
+OF_ACCOUNT = ("receivable", "adjustment", "prepaid")  # the number in their code is an account
+OF_PROVIDER = ("payable", "cost", "revenue")
 
 LedgerKey = tuple[str, int, str]  # (role, account or provider id, currency)
 Posting = tuple[int, int, int, int, str, int]  # transaction, line, debit, credit, currency, nano
@@ -87,7 +96,8 @@ class LedgerAccounts:
             if found is None:
                 found, next_id = next_id, next_id + 1
                 role, number, currency = key
-                account, provider = (number, None) if role in OF_ACCOUNT else (None, number)
+                account = number if role in OF_ACCOUNT else None
+                provider = number if role in OF_PROVIDER else None
                 made.append((found, code_of(key), KIND_OF[role], currency, account, provider))
             self._fresh[key] = found
         insert_rows(connection, table, made)

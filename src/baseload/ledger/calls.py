@@ -13,9 +13,10 @@ from sqlalchemy import Connection, Engine, select
 from baseload import store
 from baseload.dispatch.seen import decode, order
 from baseload.errors import Defect, Refusal
+from baseload.gateway.journal.charged import delivered
 from baseload.gateway.journal.entries import Reading
 from baseload.ledger.prices import load_prices
-from baseload.ledger.rating import SETTLED, delivered
+from baseload.ledger.rating import SETTLED
 from baseload.ledger.settled import READINGS, account_id, entry_of, rating_of, readings_query
 from baseload.ledger.texts import decimal, instant, money
 from baseload.money.price import PriceRow

@@ -12,8 +12,9 @@ One deciding instant for every price and margin: the arrival of the call (`accep
 | unmetered | something may have been used, nobody knows how much: reconcile         | none    |
 | unpriced  | the usage is known, a price is not: posted once there is one           | not yet |
 
-Cost is what the provider bills: the whole usage. The charge follows the rules of OUTCOME_CHARGED and, where the client
-left early, counts the output delivered to it.
+Cost is what the provider bills: the whole usage. The charge follows the rules of `journal.charged`: where the client
+left early it counts the output delivered to it. It is before discounts, allowances and the limit of what was set aside:
+those are `ledger.charging`'s.
 """
 
 from __future__ import annotations
@@ -22,22 +23,16 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from baseload.errors import Defect
+from baseload.gateway.journal.charged import delivered, is_charged
 from baseload.gateway.journal.entries import Reading
 from baseload.money.amount import Amount, BadAmount, margin
 from baseload.money.price import PriceRow
 from baseload.money.rate import Unpriced, rate_nano
+from baseload.money.tariff import at_least, converted
 from baseload.store.tables import NANO_MAX
 
 SETTLED, NO_USAGE, UNMETERED, UNPRICED = "settled", "no_usage", "unmetered", "unpriced"
 
-OUTCOME_CHARGED = {
-    "ok": True,
-    "client_left": True,  # for what was delivered
-    "upstream_cut": True,  # the client has what came before the cut
-    "timeout": True,  # these two only where the reply had begun: not with an error status
-    "lost": True,  # recovery counts only what the journal proves was delivered
-    "upstream_error": False,  # the client got an error; a provider that bills its own failure bills us
-}
 NO_OUTPUT_ENDPOINTS = ("embeddings", "gemini_embed")  # their output has no provenance, there is none
 
 
@@ -59,6 +54,7 @@ class Basis(NamedTuple):
     cost_row: PriceRow | None
     charge_row: PriceRow | None
     margin_ppm: int | None
+    minimum_nano: int = 0  # of the tariff's rules
 
 
 def rate_reading(reading: Reading, basis: Basis, used: Mapping[str, int]) -> Rating:
@@ -112,7 +108,7 @@ def _amounts(reading: Reading, basis: Basis, used: Mapping[str, int]) -> Rating:
         cost_given = cost if given is used else rate_nano(cost_row, given, select, at_ns)
         cost_currency = cost_row.currency
     margin_ppm = None
-    if not _is_charged(reading):
+    if not is_charged(reading):
         charge, charge_currency = 0, cost_currency
     elif reading.charge_price:
         if basis.charge_row is None:
@@ -123,23 +119,9 @@ def _amounts(reading: Reading, basis: Basis, used: Mapping[str, int]) -> Rating:
     else:
         margin_ppm = basis.margin_ppm
         charge, charge_currency = margin(cost_given, margin_ppm), cost_currency
+    if reading.fx:
+        charge, charge_currency = converted(charge, reading.fx), reading.currency
+    charge = at_least(charge, basis.minimum_nano)
     if not 0 <= cost <= NANO_MAX or not 0 <= charge <= NANO_MAX:
         return Rating(UNPRICED, f"An amount of {max(cost, charge)} nano-units is beyond what the book holds.")
     return Rating(SETTLED, "", cost, cost_currency, charge, charge_currency, margin_ppm)
-
-
-def _is_charged(reading: Reading) -> bool:
-    """Whether the account pays for an attempt. One that another followed is paid by whom the account's policy names."""
-    if "not_charged" in reading.flags:
-        return False
-    if "superseded" in reading.flags:  # failed_attempts = "account"
-        return True
-    return OUTCOME_CHARGED.get(reading.outcome, True) and reading.status < 400  # an error status delivered nothing
-
-
-def delivered(reading: Reading, used: Mapping[str, int]) -> Mapping[str, int]:
-    """The meters the account is charged for: `used`, with no more output than the client was given."""
-    limit = reading.delivered_output
-    if limit < 0 or limit >= used.get("output", 0):
-        return used
-    return {**used, "output": limit}

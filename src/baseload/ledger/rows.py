@@ -24,7 +24,7 @@ _json = msgspec.json.Encoder().encode
 
 _FIELD = {name: number for number, name in enumerate(Reading.__struct_fields__)}
 _CALL, _MODEL, _METERS, _FLAGS, _SELECT = (_FIELD[name] for name in ("call", "model", "meters", "flags", "select"))
-_EXPECTED = _FIELD["expected"]
+_EXPECTED, _LEASES = _FIELD["expected"], _FIELD["leases"]
 _UPSTREAM_ID, _UPSTREAM_MODEL, _REPORTED_COST = (
     _FIELD[name] for name in ("upstream_id", "upstream_model", "reported_cost")
 )
@@ -61,7 +61,9 @@ def reading_row(
         _json(fields[_SELECT]).decode() if fields[_SELECT] else "{}",
         *fields[_SELECT + 1 : _EXPECTED],
         _json(fields[_EXPECTED]).decode() if fields[_EXPECTED] else "[]",
-        *fields[_EXPECTED + 1 :],
+        *fields[_EXPECTED + 1 : _LEASES],
+        _json(fields[_LEASES]).decode() if fields[_LEASES] else "[]",
+        *fields[_LEASES + 1 :],
         *(rating if "\0" not in rating.detail else rating._replace(detail=clean(rating.detail))),
         settled_ns,
     )
@@ -123,6 +125,9 @@ def reading_of(row: Any) -> Reading:
         expected_nano=row.expected_nano,
         expected=_expected(row.expected),
         seen=bytes(row.seen or b""),
+        leases=_expected(row.leases),
+        charge_max=row.charge_max,
+        fx=row.fx,
     )
 
 

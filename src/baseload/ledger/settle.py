@@ -8,8 +8,9 @@ Exactly once, three times over: the cursor moves with the rows; `readings` is un
 by (call, attempt), so that an entry written twice to a journal, or to two journals, posts once. A second reading of an
 attempt that says something else is kept in `journal_notes`, not posted and not lost.
 
-Order of writing: readings, postings, transactions (closing over them), balances, usage, refusals, holds,
-notes, cursor. Reading the journal and rating happen before the transaction begins, so the writer's lock is held short.
+Order of writing: readings, how their charges came about, postings, transactions (closing over them), balances, usage,
+what purses have spent and leases consumed, refusals, holds, notes, cursor, leases that come home. Reading the journal
+and rating happen before the transaction begins, so the writer's lock is held short.
 """
 
 from __future__ import annotations
@@ -37,8 +38,11 @@ from baseload.ledger.book import (
     reading_keys,
     write_transactions,
 )
+from baseload.ledger.charging import Applied, Months, RuleBook, charge
+from baseload.ledger.leases import come_home, consume
 from baseload.ledger.prices import Prices
-from baseload.ledger.rating import SETTLED, Rating, rate_reading
+from baseload.ledger.purses import PurseBook, spend
+from baseload.ledger.rating import SETTLED, UNPRICED, Rating, rate_reading
 from baseload.ledger.rows import (
     ENTRY_FIRST,
     ENTRY_LAST,
@@ -142,6 +146,7 @@ class Settler:
         self._clock = clock
         self._prices = Prices()
         self._accounts = LedgerAccounts()
+        self._purses: PurseBook | None = None
 
     def drain(self, directory: Path, gateway: str, limit: int = LIMIT) -> Settled:
         """Steps until the journal has no more for now. Raises DatabaseAway like `step`; call again, nothing is lost."""
@@ -174,39 +179,62 @@ class Settler:
                 return Settled(position=start)
             batch = _Batch(found)
             self._prices.refresh(connection)
+            rules = RuleBook(connection)
             self._prices.load(connection, self._prices.missing(entry for _, entry in batch.readings))
-        items = [self._rated(position, entry) for position, entry in batch.readings]
+        items = [self._rated(position, entry, rules) for position, entry in batch.readings]
         self._prices.trim()
         with store.writing(self.engine) as connection:
             if cursor(connection, gateway) != start:
                 return Settled(position=start, raced=True)
-            done = self._write(connection, gateway, batch, items, torn)
-            move = [(gateway, end.segment, end.offset, self._clock())]
-            insert_rows(connection, tables.journal_cursor, move, _CURSOR_UPSERT)
+            if self._purses is None or not self._purses.fresh(connection):
+                self._purses = PurseBook(connection)
+            done = self._write(connection, gateway, batch, items, torn, rules, end)
+            now = self._clock()
+            insert_rows(connection, tables.journal_cursor, [(gateway, end.segment, end.offset, now)], _CURSOR_UPSERT)
+            if self._purses.purses:
+                come_home(connection, self._purses, gateway, end, now)
         self._accounts.committed()
         done.position, done.entries, done.more = end, len(found), len(found) >= limit
         return done
 
-    def _rated(self, position: Position, entry: Reading) -> _Item:
-        used = price_meters(entry.meters)
-        return _Item(position, entry, used, rate_reading(entry, self._prices.basis(entry), used))
+    def _rated(self, position: Position, entry: Reading, rules: RuleBook) -> _Item:
+        used, basis = price_meters(entry.meters), self._prices.basis(entry)
+        if rules:
+            basis = basis._replace(minimum_nano=rules.at(entry.tariff, entry.accepted_ns)[1].minimum_nano)
+        return _Item(position, entry, used, rate_reading(entry, basis, used))
 
     # -- within the transaction ----------------------------------------------------------------------------------------
 
     def _write(
-        self, connection: Connection, gateway: str, batch: _Batch, items: list[_Item], torn: list[Torn]
+        self,
+        connection: Connection,
+        gateway: str,
+        batch: _Batch,
+        listed: list[_Item],
+        torn: list[Torn],
+        rules: RuleBook,
+        end: Position,
     ) -> Settled:
         done = Settled(torn=len(torn))
         notes = [(gateway, at.segment, at.offset, "torn", "", 0, _note(at)) for at in torn]
         others = [(position, entry) for position, entry in batch.repeated]
+        items, applied, months = _charged(connection, listed, rules)
         try:
             with connection.begin_nested():
                 first = self._write_readings(connection, gateway, items)
         except IntegrityError:  # some are there already: rare, so it is looked up only then
-            items, known = _new_ones(connection, gateway, items)
+            new, known = _new_ones(connection, gateway, listed)
             others += known
+            items, applied, months = _charged(connection, new, rules)
             first = self._write_readings(connection, gateway, items)
+        rows = [
+            (first + number, one.rule, one.list_nano, one.discount_ppm, one.allowance_nano, one.absorbed_nano)
+            for number, one in applied.items()
+        ]
+        insert_rows(connection, tables.charges, rows)
+        months.write()
         self._write_money(connection, items, first)
+        notes += self._write_purses(connection, gateway, items, end)
         for position, entry in others:
             if _is_known(connection, gateway, position, entry):
                 done.duplicates += 1
@@ -267,6 +295,39 @@ class Settler:
         write_transactions(connection, transactions, postings, moved)
         insert_rows(connection, tables.usage_hours, usage.rows(), USAGE_UPSERT)
 
+    def _write_purses(
+        self, connection: Connection, gateway: str, items: list[_Item], end: Position
+    ) -> list[tuple[Any, ...]]:
+        """What purses have spent, and what leases have consumed. Returns notes of leases that were overdrawn."""
+        book = self._purses
+        if book is None or not book.purses:
+            return []
+        spent: dict[tuple[int, int], int] = {}
+        pending: dict[tuple[int, int], int] = {}
+        used: dict[int, int] = {}
+        last: dict[int, tuple[Position, str, int]] = {}  # where a lease was used last
+        for position, entry, _, rating in items:
+            for lease in entry.leases:
+                used[lease] = used.get(lease, 0) + max(entry.charge_max, 0)
+                last[lease] = (position, entry.call, entry.attempt)
+            waits = rating.state == UNPRICED and bool(entry.leases)
+            if not waits and not rating.charge_nano:
+                continue
+            for purse in book.counting(entry.account, entry.key, entry.accepted_ns):
+                place = (purse.id, purse.window(entry.accepted_ns)[0])
+                if waits:
+                    pending[place] = pending.get(place, 0) + max(entry.charge_max, 0)
+                elif rating.charge_currency == purse.currency:
+                    spent[place] = spent.get(place, 0) + (rating.charge_nano or 0)
+        spend(connection, spent, pending)
+        key = f"lease:use:{gateway}:{end.segment}:{end.offset}"
+        notes = []
+        for lease, nano in consume(connection, book, used, key=key, at_ns=self._clock()):
+            position, call, attempt = last[lease]
+            what = msgspec.json.encode({"lease": lease, "excess_nano": nano}).decode()
+            notes.append((gateway, position.segment, position.offset, "overdrawn", clean(call), attempt, what))
+        return notes
+
     def _write_refusals(self, connection: Connection, gateway: str, batch: _Batch) -> None:
         if batch.refusals:
             first = last_id(connection, tables.refusals) + 1
@@ -281,6 +342,23 @@ class Settler:
             first, now = last_id(connection, tables.journal_notes) + 1, self._clock()
             rows = [(number, now, *note) for number, note in enumerate(notes, first)]
             insert_rows(connection, tables.journal_notes, rows, _KEEP_FIRST)
+
+
+def _charged(
+    connection: Connection, items: list[_Item], rules: RuleBook
+) -> tuple[list[_Item], dict[int, Applied], Months]:
+    """The items with what is charged in the end, and how that came about, by their place in the list."""
+    months, applied = Months(connection), dict[int, Applied]()
+    if not rules and all(item.entry.charge_max < 0 for item in items):
+        return items, applied, months
+    found = []
+    for number, item in enumerate(items):
+        rating, how = charge(item.entry, item.rating, rules, months)
+        if how is not None:
+            applied[number] = how
+            item = item._replace(rating=rating)
+        found.append(item)
+    return found, applied, months
 
 
 @contextmanager

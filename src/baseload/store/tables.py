@@ -5,7 +5,8 @@ and `price_rows` only grow.
 The book (append-only, UPDATE, DELETE and TRUNCATE refused by triggers): ledger_accounts, transactions, postings,
 readings, resettlements, refusals, journal_notes.
 Money (docs/rooms/money-system.md): purses, purse_windows, leases, payments, codes, invoices, statements, fx_rates.
-State that can be computed again from the book: journal_cursor, open_holds, balances, usage_hours, purse_windows.
+State that can be computed again from the book: journal_cursor, open_holds, balances, usage_hours, purse_windows,
+tariff_months.
 
 Units: `_ns` wall-clock nanoseconds since the epoch (UTC); `_nano` 1e-9 of the named currency in a signed 64-bit
 integer. Limits: a posting is at most 2^62 nano-units (4.6 thousand million units of currency), refused beyond by a
@@ -401,7 +402,7 @@ journal_notes = Table(
     _text("gateway"),
     Column("segment", BigInteger, nullable=False),
     Column("byte_offset", BigInteger, nullable=False),
-    _text("kind"),  # conflict (a second, different reading of an attempt) | torn
+    _text("kind"),  # conflict (a second, different reading of an attempt) | torn | overdrawn (more than its lease)
     _text("call", ""),
     Column("attempt", BigInteger, nullable=False, server_default=text("0")),
     _text("detail"),  # JSON: the entry that was not settled, or what was wrong
@@ -504,6 +505,17 @@ charges = Table(
     Column("absorbed_nano", BigInteger, nullable=False),  # beyond what the account had set aside: nobody pays it
 )
 """How a charge came about where it is not simply what its price says."""
+
+tariff_months = Table(
+    "tariff_months",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("month_ns", BigInteger, primary_key=True, autoincrement=False),  # its begin, UTC
+    Column("currency", Text, primary_key=True),
+    Column("volume_nano", BigInteger, nullable=False),  # charged so far
+    Column("allowance_nano", BigInteger, nullable=False),  # paid by allowances so far
+)
+"""What discounts by volume and allowances depend on; settlement keeps it."""
 
 fx_rates = Table(
     "fx_rates",

@@ -33,6 +33,8 @@ class Hold(Entry, tag=1, frozen=True):
     accepted_ns: int  # the request's first byte: also the deciding instant of the price
     expires_ns: int  # a hold releases itself
     snapshot: int  # version of the snapshot the decision was made from
+    leases: tuple[int, ...] = ()  # the leases its money is of; () = nothing limits this account
+    fx: str = ""  # "numerator/denominator": from the price's currency to `currency`, where they differ
 
 
 class Progress(Entry, tag=2, frozen=True):
@@ -43,6 +45,7 @@ class Progress(Entry, tag=2, frozen=True):
     at_ns: int
     frames: int  # frames that carried generated text
     text_bytes: int  # bytes of generated text relayed to the client
+    hold_nano: int = 0  # what the hold has grown to; 0 = as it was
 
 
 class Reading(Entry, tag=3, frozen=True):
@@ -85,6 +88,9 @@ class Reading(Entry, tag=3, frozen=True):
     expected_nano: int = -1  # what dispatch expected this attempt to cost, in the cost price's currency; -1 = not known
     expected: tuple[int, ...] = ()  # expected tokens: (input, of them cached, output)
     seen: bytes = b""  # the merit order the decision saw: msgpack of dispatch.seen.Seen; b"" = not recorded
+    leases: tuple[int, ...] = ()  # as the hold's
+    charge_max: int = -1  # nano-units of `currency`: the account is charged no more, whatever it cost; -1 = no limit
+    fx: str = ""  # as the hold's
 
 
 class Refused(Entry, tag=4, frozen=True):
@@ -117,4 +123,5 @@ OUTCOMES = (
     "upstream_cut",  # the provider's reply ended before it was complete
     "timeout",  # no byte within the limit
     "lost",  # the gateway was killed; ended by recovery
+    "stopped",  # the account's money ran out in the middle of a stream, which was ended cleanly
 )

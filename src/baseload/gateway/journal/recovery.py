@@ -96,6 +96,7 @@ def recover(
 def ended(hold: Hold, progress: Progress | None, now_ns: int, count: Count = count_delivered) -> Reading:
     """The reading that ends a hold whose gateway died."""
     meters, input_provenance, output_provenance = count(hold, progress)
+    held = max(hold.hold_nano, progress.hold_nano) if progress is not None else hold.hold_nano
     return Reading(
         call=hold.call,
         attempt=hold.attempt,
@@ -128,8 +129,11 @@ def ended(hold: Hold, progress: Progress | None, now_ns: int, count: Count = cou
         upstream_id="",
         upstream_model="",
         currency=hold.currency,
-        hold_nano=hold.hold_nano,
+        hold_nano=held,
         snapshot=hold.snapshot,
+        leases=hold.leases,
+        charge_max=held if hold.leases else -1,
+        fx=hold.fx,
     )
 
 

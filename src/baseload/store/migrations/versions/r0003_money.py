@@ -88,6 +88,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("source", "event", name=op.f("pk_webhook_events")),
     )
     op.create_table(
+        "tariff_months",
+        sa.Column("account", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("month_ns", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("volume_nano", sa.BigInteger(), nullable=False),
+        sa.Column("allowance_nano", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("account", "month_ns", "currency", name=op.f("pk_tariff_months")),
+    )
+    op.create_table(
         "charges",
         sa.Column("reading_id", BIG_ID, autoincrement=False, nullable=False),
         sa.Column("rule", sa.BigInteger(), nullable=False),
