@@ -19,6 +19,9 @@ from baseload import store
 from baseload.control import audit, books
 from baseload.control.desired import DEFAULT, Desired, endpoints_of
 from baseload.errors import Refusal
+from baseload.ledger import fx
+from baseload.ledger.charging import keep_rules
+from baseload.ledger.limits import declare
 from baseload.ledger.prices import keep_price
 from baseload.money.price import PriceRow, row_key
 from baseload.store import tables as t
@@ -56,6 +59,11 @@ def apply(desired: Desired, engine: Engine, *, actor: str = "file") -> list[Chan
         changes = _diff(desired, connection)
         for change in changes:
             _write(change, connection)
+            if change.kind == "account" and change.action != "disable":
+                number = id_of(connection, t.accounts, change.name)
+                wishes = desired.wishes.get(change.name, [])
+                if said := declare(connection, number, wishes, time.time_ns()):
+                    change.detail = f"{change.detail}; {', '.join(said)}"
             audit.record(connection, actor, f"{change.kind}.{change.action}", change.name, {"detail": change.detail})
         return changes
 
@@ -169,6 +177,9 @@ def _as_desired(kind: str, row: dict[str, Any], names: _Names) -> dict[str, Any]
 def _write(change: Change, connection: Connection) -> None:
     if change.kind in _SETTINGS:
         set_setting(connection, change.kind, change.values["value"])
+        if change.kind == "fx":
+            for currency, rate in change.values["value"].items():
+                fx.keep(connection, currency, rate, time.time_ns(), source="file")
         return
     table = _TABLES[change.kind]
     if change.action == "disable":
@@ -182,7 +193,24 @@ def _write(change: Change, connection: Connection) -> None:
     else:
         if change.kind != "tariff":
             values["disabled"] = False
+        if change.kind == "account":
+            _stays(connection, change.name, values)
         connection.execute(update(table).where(table.c.name == change.name).values(values))
+    if change.kind == "tariff":
+        keep_rules(connection, id_of(connection, table, change.name), change.values["rules"], time.time_ns())
+
+
+def _stays(connection: Connection, name: str, values: dict[str, Any]) -> None:
+    """An account that has calls keeps its parent and its currency: what was counted would count otherwise."""
+    row = connection.execute(select(t.accounts).where(t.accounts.c.name == name)).one()
+    if (row.parent_id, row.currency) == (values["parent_id"], values["currency"]):
+        return
+    used = connection.execute(select(t.readings.c.id).where(t.readings.c.account == row.id).limit(1)).scalar()
+    if used is not None:
+        raise Refusal(
+            f"Account {name} has calls: its parent and currency stay what they are.",
+            "Make a new account and give it new keys.", code="account_fixed", status=409, param=name,
+        )  # fmt: skip
 
 
 def _columns(change: Change, connection: Connection) -> dict[str, Any]:

@@ -88,10 +88,29 @@ class OfferConf(_Table):
         return self.name or f"{self.model}@{self.provider}"
 
 
+class DiscountConf(_Table):
+    from_: str = msgspec.field(name="from")  # volume of the month, in the charge's currency
+    percent: str
+
+
 class TariffConf(_Table):
     name: str
     margin_percent: str = "0"
     prices: dict[str, PriceConf] = {}
+    currency: str = ""  # charges are made in it; "" = in the price's
+    minimum: str = "0"  # of a call that is charged at all
+    discounts: list[DiscountConf] = []
+    allowance: str = "0"  # included in a month
+    floor: Literal["", "warn", "refuse"] = ""  # where an offer would cost more than the account pays
+    floor_margin_percent: str = "0"
+
+
+class BudgetConf(_Table):
+    period: Literal["total", "day", "week", "month"]
+    amount: str  # in the account's currency
+    name: str = ""  # default: the period
+    soft: bool = False  # it warns and stops nobody
+    warn: list[int] = msgspec.field(default_factory=lambda: [80, 100])  # per cent
 
 
 class AccountConf(_Table):
@@ -102,6 +121,11 @@ class AccountConf(_Table):
     policy: str = ""
     priority: Literal["interactive", "standard", "batch"] = "standard"
     weight: int = 1
+    funding: Literal["", "prepaid", "credit"] = ""  # "" = its parent pays; without one, postpaid
+    credit: str = "0"  # the credit line of `funding = "credit"`
+    budgets: list[BudgetConf] = []
+    zone: str = "UTC"  # where its days begin
+    limits: Limits = Limits()  # of all its calls and those below it
 
 
 class PolicyConf(Policy, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -336,6 +360,14 @@ EXAMPLES = {
     "max_price": '{ input = "0.5", output = "2" }',
     "max_cost": '"0.05 USD"',
     "failed_attempts": '"us" or "account"',
+    "funding": '"prepaid" or "credit"',
+    "credit": '"100" (a decimal string in the account\'s currency)',
+    "period": '"day", "week", "month" or "total"',
+    "amount": '"500" (a decimal string in the account\'s currency)',
+    "floor": '"warn" or "refuse"',
+    "minimum": '"0.0001" (a decimal string)',
+    "allowance": '"10" (a decimal string)',
+    "discounts": '[{ from = "1000", percent = "5" }]',
     "price_files": '["prices/acme.toml"]',
 }
 

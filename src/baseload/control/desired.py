@@ -25,9 +25,10 @@ from baseload.control.config import (
     dotted,
 )
 from baseload.control.endpoints import check_endpoints, default_endpoints
-from baseload.control.rules import ENGINE_PROVIDER, margin_ppm
+from baseload.control.rules import ENGINE_PROVIDER, account_wishes, margin_ppm, tariff_rules
 from baseload.engines import cards
 from baseload.errors import Refusal
+from baseload.ledger.limits import Wish
 from baseload.money.book import check_overlaps
 from baseload.money.price import PriceRow
 from baseload.providers import catalogue
@@ -50,6 +51,7 @@ class Desired(msgspec.Struct):
     offers: dict[str, dict[str, Any]] = {}  # with "provider" (a name) and "prices" (list[PriceRow])
     tariffs: dict[str, dict[str, Any]] = {}  # with "prices" (model -> list[PriceRow])
     accounts: dict[str, dict[str, Any]] = {}  # with "tariff" and "parent" (names)
+    wishes: dict[str, list[Wish]] = {}  # account -> its purses
     policies: dict[str, dict[str, Any]] = {}
     groups: dict[str, dict[str, Any]] = {}
     model_policies: dict[str, str] = {}
@@ -76,7 +78,11 @@ def resolve(config: Config, path: Path, engine: EngineOptions) -> Desired:
         for model, price in tariff.prices.items():
             at = ("tariffs", n, "prices", model)
             prices[model] = attempt(faults, at, books.tariff_rows, tariff.name, model, price) or []
-        desired.tariffs[tariff.name] = {"margin_ppm": margin_ppm(tariff.margin_percent), "prices": prices}
+        desired.tariffs[tariff.name] = {
+            "margin_ppm": margin_ppm(tariff.margin_percent),
+            "prices": prices,
+            "rules": msgspec.to_builtins(tariff_rules(tariff)),
+        }
     for account in _parents_first(config.accounts):
         desired.accounts[account.name] = {
             "tariff": account.tariff,
@@ -84,6 +90,7 @@ def resolve(config: Config, path: Path, engine: EngineOptions) -> Desired:
             "currency": account.currency,
             "extra": said(account, "name", "tariff", "parent", "currency"),
         }
+        desired.wishes[account.name] = account_wishes(account)
     if faults:
         text = path.read_text(encoding="utf-8-sig") if path.exists() else ""
         raise ConfigWrong([Finding(str(path), lines.locate(text, at), dotted(at), say, fix) for at, say, fix in faults])

@@ -16,19 +16,26 @@ from sqlalchemy import Connection, Engine, select
 
 from baseload import store
 from baseload.control.apply import set_setting, setting
-from baseload.dispatch.policy import Policy
+from baseload.dispatch.policy import Limits, Policy
 from baseload.gateway import snapshot as files
 from baseload.gateway.snapshot import (
     AccountRow,
     GroupRow,
     KeyRow,
+    LimitRow,
     OfferRow,
     PolicyRow,
     ProviderRow,
+    PurseRow,
+    RateRow,
     Snapshot,
     TariffRow,
 )
+from baseload.ledger import fx as exchange
 from baseload.ledger.prices import load_prices
+from baseload.ledger.purses import PurseBook
+from baseload.money.period import FOREVER_NS
+from baseload.money.tariff import Rules
 from baseload.store import tables as t
 
 _VERSION = "snapshot_version"
@@ -82,6 +89,7 @@ def build(connection: Connection, console_url: str = "") -> Snapshot:
             name=row.name,
             margin_ppm=row.margin_ppm,
             prices={model: tuple(ids) for model, ids in row.prices.items()},
+            rules=msgspec.convert(row.rules, Rules),
         )
         for row in connection.execute(_in_order(t.tariffs))
     ]
@@ -94,14 +102,19 @@ def build(connection: Connection, console_url: str = "") -> Snapshot:
         if not row.disabled or row.name in named
     ]
     policy_of = {row.name: row.id for row in policies}
+    book = PurseBook(connection)
     used = {number for offer in offers for number in offer.cost_prices}
     used |= {number for tariff in tariffs for ids in tariff.prices.values() for number in ids}
     return Snapshot(
         format=files.FORMAT,
         version=0,
         made_ns=0,
-        accounts=_accounts(connection, policy_of),
-        keys=[_key(row, policy_of) for row in connection.execute(_in_order(t.keys)) if not row.revoked_ns],
+        accounts=_accounts(connection, policy_of, book, tariffs),
+        keys=[_key(row, policy_of, book) for row in connection.execute(_in_order(t.keys)) if not row.revoked_ns],
+        purses=_purses(connection, book),
+        rates=[
+            RateRow(currency=rate.currency, rate=rate.rate, from_ns=rate.from_ns) for rate in exchange.rates(connection)
+        ],
         providers=providers,
         offers=offers,
         tariffs=tariffs,
@@ -122,8 +135,30 @@ def build(connection: Connection, console_url: str = "") -> Snapshot:
     )
 
 
-def _accounts(connection: Connection, policy_of: dict[str, int]) -> list[AccountRow]:
-    """With the policies that bind each: those of its ancestors, outermost first, then its own."""
+def _purses(connection: Connection, book: PurseBook) -> list[PurseRow]:
+    """The hard ones that are in force."""
+    names = {row.id: row.name for row in connection.execute(select(t.accounts.c.id, t.accounts.c.name))}
+    found = []
+    for purse in book.purses.values():
+        if not purse.hard or purse.to_ns != FOREVER_NS:
+            continue
+        whose = f"account {names.get(purse.account, '?')}"
+        if purse.key:
+            whose = f"a key of {whose}"
+        name = f"the budget {purse.name} of {whose}" if purse.kind == "budget" else f"the balance of {whose}"
+        found.append(
+            PurseRow(
+                id=purse.id, name=name, currency=purse.currency, period=purse.period, zone=purse.zone,
+                from_ns=purse.from_ns, to_ns=purse.to_ns,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _accounts(
+    connection: Connection, policy_of: dict[str, int], book: PurseBook, tariffs: list[TariffRow]
+) -> list[AccountRow]:
+    """With what binds each: policies, purses and limits of its ancestors and its own."""
     rows = {row.id: row for row in connection.execute(_in_order(t.accounts))}
 
     def binding(row: Any) -> tuple[int, ...]:
@@ -131,21 +166,40 @@ def _accounts(connection: Connection, policy_of: dict[str, int]) -> list[Account
         above = binding(rows[row.parent_id]) if row.parent_id in rows else ()
         return (*above, own) if own is not None else above
 
-    return [
-        AccountRow(
-            id=row.id, name=row.name, tariff=row.tariff_id, disabled=row.disabled, policies=binding(row),
-            priority=row.extra.get("priority", "standard"), weight=row.extra.get("weight", 1),
-        )
-        for row in rows.values()
-    ]  # fmt: skip
+    def limits(row: Any) -> tuple[LimitRow, ...]:
+        own = row.extra.get("limits")
+        above = limits(rows[row.parent_id]) if row.parent_id in rows else ()
+        if not own:
+            return above
+        return (*above, LimitRow(whose=f"account {row.name}", id=row.id, limits=msgspec.convert(own, Limits)))
+
+    currencies = {tariff.id: tariff.rules.currency for tariff in tariffs}
+    now_ns = time.time_ns()
+    found = []
+    for row in rows.values():
+        counting = book.counting(row.id, 0, now_ns)
+        found.append(
+            AccountRow(
+                id=row.id, name=row.name, tariff=row.tariff_id, policies=binding(row), limits=limits(row),
+                disabled=any(rows[each].disabled for each in book.lineage(row.id)),
+                priority=row.extra.get("priority", "standard"), weight=row.extra.get("weight", 1),
+                currency=row.currency if counting else currencies.get(row.tariff_id, ""),
+                purses=tuple(purse.id for purse in counting if purse.hard),
+            )
+        )  # fmt: skip
+    return found
 
 
 def _in_order(table: Any) -> Any:
     return select(table).order_by(table.c.id)
 
 
-def _key(row: Any, policy_of: dict[str, int]) -> KeyRow:
+def _key(row: Any, policy_of: dict[str, int], book: PurseBook) -> KeyRow:
+    own = [purse for purse in book.purses.values() if purse.key == row.id and purse.to_ns == FOREVER_NS]
     return KeyRow(
+        purses=tuple(purse.id for purse in own if purse.hard),
+        currency=own[0].currency if own else "",
+        limits=msgspec.convert(row.limits, Limits),
         id=row.id,
         account=row.account_id,
         hash=row.hash,

@@ -7,14 +7,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 
-from baseload.control.config import Config, Fault, OfferConf, PriceConf, ProviderConf
+from baseload.control.config import (
+    AccountConf,
+    BudgetConf,
+    Config,
+    Fault,
+    OfferConf,
+    PriceConf,
+    ProviderConf,
+    TariffConf,
+)
 from baseload.control.lines import Path
 from baseload.dispatch.policy import Limits
 from baseload.dispatch.rules import Bound, check_policy
 from baseload.errors import Refusal
+from baseload.ledger.limits import Wish
+from baseload.money.amount import Amount, BadAmount
+from baseload.money.period import check_zone
+from baseload.money.tariff import Discount, Rules
 from baseload.providers import catalogue
 
 ENGINE_PROVIDER = "local"  # the provider that the embedded engine becomes
@@ -152,6 +166,91 @@ def _tariffs(config: Config) -> Iterator[Fault]:
             yield ("tariffs", n, "margin_percent"), refusal.say, refusal.fix
         for model, price in tariff.prices.items():
             yield from _price(price, ("tariffs", n, "prices", model))
+        if tariff.currency and not CURRENCY.match(tariff.currency):
+            yield ("tariffs", n, "currency"), f"{tariff.currency!r} is not a currency.", 'As in "USD".'
+        try:
+            tariff_rules(tariff)
+        except Refusal as refusal:
+            yield ("tariffs", n, refusal.param or "name"), refusal.say, refusal.fix
+
+
+def tariff_rules(tariff: TariffConf) -> Rules:
+    """What a tariff says beyond margin and prices. Raises Refusal with the field in `param`."""
+    with _in_field("minimum"):
+        minimum = amount_nano(tariff.minimum)
+    with _in_field("allowance"):
+        allowance = amount_nano(tariff.allowance)
+    with _in_field("discounts"):
+        tiers = tuple(
+            Discount(from_nano=amount_nano(one.from_), ppm=margin_ppm(one.percent)) for one in tariff.discounts
+        )
+    if any(not 0 <= tier.ppm <= 1_000_000 for tier in tiers):
+        raise Refusal("A discount is between 0 and 100 per cent.", "", code="discount_wrong", param="discounts")
+    with _in_field("floor_margin_percent"):
+        floor = margin_ppm(tariff.floor_margin_percent)
+    if (minimum or allowance or tiers) and not tariff.currency:
+        raise Refusal(
+            "Amounts of a tariff need the currency they are in.", 'Add: currency = "USD".', code="currency_missing",
+            param="currency",
+        )  # fmt: skip
+    return Rules(
+        currency=tariff.currency, minimum_nano=minimum, allowance_nano=allowance, floor=tariff.floor, floor_ppm=floor,
+        discounts=tuple(sorted(tiers, key=lambda tier: tier.from_nano)),
+    )  # fmt: skip
+
+
+def amount_nano(text: str) -> int:
+    """A decimal string as nano-units of whatever currency it is in. Raises BadAmount; never negative."""
+    nano = Amount.from_decimal(text, "XXX").nano
+    if nano < 0:
+        raise BadAmount(f"{text!r} is negative.", "Give an amount of 0 or more.")
+    return nano
+
+
+@contextmanager
+def _in_field(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Refusal as refusal:
+        refusal.param = name
+        raise
+
+
+def account_wishes(account: AccountConf) -> list[Wish]:
+    """The purses an account's table declares. Raises Refusal with the field in `param`."""
+    with _in_field("zone"):
+        check_zone(account.zone)
+    wishes = []
+    if account.funding:
+        with _in_field("credit"):
+            credit = amount_nano(account.credit)
+        wishes.append(Wish(kind="funding", name="funding", limit_nano=credit, zone=account.zone))
+    elif account.credit != "0":
+        raise Refusal(
+            "A credit line needs a funding.", 'Add: funding = "credit".', code="funding_missing", param="funding"
+        )
+    for budget in account.budgets:
+        with _in_field("budgets"):
+            wishes.append(budget_wish(budget, account.zone))
+    names = [wish.name for wish in wishes]
+    if len(set(names)) != len(names):
+        raise Refusal(
+            "Two budgets have one name.", 'Give each its own: name = "second".', code="budget_twice", param="budgets"
+        )
+    return wishes
+
+
+def budget_wish(budget: BudgetConf, zone: str) -> Wish:
+    """One budget. Raises Refusal."""
+    if any(not 0 < percent <= 1000 for percent in budget.warn):
+        raise Refusal("A warning is at 1 to 1000 per cent.", "As in warn = [80, 100].", code="warn_wrong")
+    name = budget.name or budget.period
+    if name == "funding":
+        raise Refusal("A budget cannot be named funding.", "Choose another name.", code="budget_name")
+    return Wish(
+        kind="budget", name=name, hard=not budget.soft, period=budget.period, zone=zone,
+        limit_nano=amount_nano(budget.amount), warn=tuple(sorted(set(budget.warn))),
+    )  # fmt: skip
 
 
 def margin_ppm(percent: str) -> int:
@@ -177,6 +276,11 @@ def _accounts(config: Config) -> Iterator[Fault]:
             yield ("accounts", n, "currency"), f"{account.currency!r} is not a currency.", 'As in "USD".'
         if account.policy:
             yield from _known_policy(config, account.policy, ("accounts", n, "policy"))
+        yield from _limits(account.limits, ("accounts", n, "limits"))
+        try:
+            account_wishes(account)
+        except Refusal as refusal:
+            yield ("accounts", n, refusal.param or "name"), refusal.say, refusal.fix
         if not 1 <= account.weight <= 1000:
             yield ("accounts", n, "weight"), "A weight is between 1 and 1000.", "Right would be: weight = 1"
         if account.parent and account.parent not in parents and account.parent != "default":

@@ -26,6 +26,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     wait_s: float = 10.0  # for a place at an offer that is at its limit; 0 = nobody waits
     waiting_max: int = 1024  # calls that wait
     out_max_s: float = 3600.0  # the longest a failure keeps an offer out; 0 = nothing a provider says does
+    lease_wait_s: float = 0.05  # for the control plane's answer, of a call whose lease is short
     shutdown_s: float = 30.0  # running calls may finish
 
 

@@ -15,12 +15,41 @@ import msgspec
 
 from baseload.dispatch.policy import Limits, Policy
 from baseload.money.price import PriceRow
+from baseload.money.tariff import NONE, Rules
 
 FORMAT = 1
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     pass
+
+
+class LimitRow(_Row, frozen=True, kw_only=True, gc=False):
+    """What an account, with all below it, or a key may do. Each gateway keeps its part of it."""
+
+    whose: str  # "account acme", "this key"
+    id: int  # one number, one count: of the account, or of the key as a negative number
+    limits: Limits
+
+
+class PurseRow(_Row, frozen=True, kw_only=True, gc=False):
+    """A hard limit of spending; a gateway spends of it by leases only (ledger.purses)."""
+
+    id: int
+    name: str  # "the budget month of account acme"
+    currency: str
+    period: str
+    zone: str
+    from_ns: int = 0
+    to_ns: int = 1 << 62
+
+
+class RateRow(_Row, frozen=True, kw_only=True, gc=False):
+    """A dated rate of exchange: `fx_base` for one of `currency`, from an instant on."""
+
+    currency: str
+    rate: str
+    from_ns: int
 
 
 class AccountRow(_Row, frozen=True, kw_only=True, gc=False):
@@ -31,6 +60,9 @@ class AccountRow(_Row, frozen=True, kw_only=True, gc=False):
     policies: tuple[int, ...] = ()  # PolicyRow ids that bind it: those of its ancestors, outermost first, then its own
     priority: str = "standard"  # of dispatch.policy.PRIORITIES: who is admitted first when there is too much to do
     weight: int = 1  # its share among the accounts of one priority, 1 to 1000
+    currency: str = ""  # its charges are made in it; "" = as they are priced
+    purses: tuple[int, ...] = ()  # PurseRow ids: hard ones that its calls are paid from, its own and those above
+    limits: tuple[LimitRow, ...] = ()  # its own and those of the accounts above
 
 
 class KeyRow(_Row, frozen=True, kw_only=True, gc=False):
@@ -41,6 +73,9 @@ class KeyRow(_Row, frozen=True, kw_only=True, gc=False):
     models: tuple[str, ...] = ()  # empty = every model
     expires_ns: int = 0  # 0 = never
     policy: int = 0  # PolicyRow id, 0 = none of its own
+    purses: tuple[int, ...] = ()  # its own budgets, beside its account's purses
+    currency: str = ""  # of those
+    limits: Limits = Limits()
 
 
 class ProviderRow(_Row, frozen=True, kw_only=True, gc=False):
@@ -102,6 +137,7 @@ class TariffRow(_Row, frozen=True, kw_only=True, gc=False):
     name: str
     margin_ppm: int  # charge = cost x (1e6 + margin_ppm) / 1e6 where no own price fits
     prices: dict[str, tuple[int, ...]] = {}  # model -> price row ids that replace cost plus margin
+    rules: Rules = NONE
 
 
 class Snapshot(_Row, frozen=True, kw_only=True, gc=False):
@@ -120,6 +156,8 @@ class Snapshot(_Row, frozen=True, kw_only=True, gc=False):
     policies: list[PolicyRow] = []
     groups: list[GroupRow] = []
     model_policies: dict[str, int] = {}  # model -> PolicyRow id
+    purses: list[PurseRow] = []
+    rates: list[RateRow] = []  # for charges, oldest first
 
 
 _encoder = msgspec.msgpack.Encoder()

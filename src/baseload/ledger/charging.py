@@ -66,6 +66,16 @@ class RuleBook:
         return rules[place] if place >= 0 else (0, NONE)
 
 
+def keep_rules(connection: Connection, tariff: int, rules: dict[str, object], now_ns: int) -> None:
+    """A tariff's rules from now on, where they differ from those in force. Call within `store.writing`."""
+    body = msgspec.json.encode(msgspec.convert(rules, Rules)).decode()
+    table = tables.tariff_rules
+    query = select(table.c.body).where(table.c.tariff_id == tariff).order_by(table.c.id.desc()).limit(1)
+    known = connection.execute(query).scalar()
+    if body != (known if known is not None else msgspec.json.encode(NONE).decode()):
+        connection.execute(table.insert().values(tariff_id=tariff, from_ns=now_ns, body=body))
+
+
 class Months:
     """What accounts were charged in the months of a batch."""
 

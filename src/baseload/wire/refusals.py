@@ -122,6 +122,20 @@ class BudgetShort(Refusal):
         super().__init__(say, fix or "Lower max_tokens, or have the account's budget raised.", should_retry=False)
 
 
+class FundsUnknown(Refusal):
+    """The lease is used up and the control plane did not say in time whether there is more: never guessed."""
+
+    code, status = "funds_unknown", 503
+
+    def __init__(self, purses: str) -> None:
+        super().__init__(
+            f"Whether {purses} has money left could not be learned in time.",
+            "Repeat in a second.",
+            retry_after_s=1.0,
+            should_retry=True,
+        )
+
+
 class RateLimited(Refusal):
     code, status = "rate_limit_exceeded", 429
 
