@@ -56,6 +56,7 @@ EACH: dict[str, Refusal] = {
     "invalid_request": refusals.ProviderRefused("", param="n"),
     "no_provider": refusals.NoProvider("gpt"),
     "overloaded": refusals.NoneNow("gpt", 3.0),
+    "funds_unknown": refusals.FundsUnknown("the budget month of account acme"),
     "no_offer_fits": refusals.NoOfferFits("gpt", [("its region is cn, and regions allows eu", 2)]),
     "draining": refusals.Draining(),
 }

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from baseload.control.desired import EngineOptions
+from baseload.control.grid import Grid
 from baseload.control.home import Home
 from baseload.control.publish import Publisher
 from baseload.gateway.vault import Vault
@@ -40,7 +41,11 @@ class Context:
     state: State = field(default_factory=State)
     configuring: threading.Lock = field(default_factory=threading.Lock)  # one application of the file at a time
     stopping: threading.Event = field(default_factory=threading.Event)
+    grid: Grid = field(init=False)  # what this control plane and its gateways say to each other
+
+    def __post_init__(self) -> None:
+        self.grid = Grid(self.engine)
 
     def changed(self) -> None:
         """After a change of configuration: gateways learn of it by the next snapshot."""
-        self.publisher.publish()
+        self.grid.published(self.publisher.publish())

@@ -18,6 +18,7 @@ from baseload.control.services import config
 from baseload.errors import Refusal
 from baseload.gateway.journal.identity import journal_name
 from baseload.gateway.journal.prune import prune
+from baseload.gateway.journal.recovery import open_journal
 from baseload.ledger.settle import Settler, cursor
 
 log = logging.getLogger("baseload.control.worker")
@@ -25,6 +26,9 @@ log = logging.getLogger("baseload.control.worker")
 REST_S = 0.2  # between rounds, when there was nothing left
 BACKOFF_MAX_S = 5.0
 STEP_ENTRIES = 4000
+STEP_SHORT = 600  # while gateways ask for leases: they wait for the one writer, and calls for them
+GONE_S = 10.0  # a gateway that has said nothing for so long, and holds its journal no longer, is gone
+LOOK_FOR_GONE_S = 2.0
 PRUNE_EVERY_S = 600.0
 KEEP_S = 48 * 3600.0  # settled segments stay this long: a database restored from last night's backup finds them again
 WATCH_EVERY_S = 1.0
@@ -39,6 +43,7 @@ class Settlement(threading.Thread):
         self._context = context
         self._settler = Settler(context.engine)
         self._pruned_s = 0.0
+        self._looked_s = 0.0
 
     def run(self) -> None:
         context, failures = self._context, 0
@@ -55,6 +60,9 @@ class Settlement(threading.Thread):
         whole = True
         for directory in journals(self._context.home.journal):
             whole &= self._settle(directory)
+        if time.monotonic() - self._looked_s > LOOK_FOR_GONE_S:
+            self._looked_s = time.monotonic()
+            self._end_gone()
         state = self._context.state
         if whole:
             state.settle_error, state.settled_ns = "", time.time_ns()
@@ -67,7 +75,8 @@ class Settlement(threading.Thread):
         state = self._context.state
         try:
             while True:
-                done = self._settler.step(directory, journal_name(directory), STEP_ENTRIES)
+                step = STEP_ENTRIES if not self._context.grid.busy else STEP_SHORT
+                done = self._settler.step(directory, journal_name(directory), step)
                 if done.conflicts or done.torn or done.unpriced or done.unmetered:
                     log.warning(
                         "journal %s: %d conflicting, %d torn, %d unpriced, %d unmetered; see: baseload ledger check",
@@ -84,6 +93,27 @@ class Settlement(threading.Thread):
             log.debug("settlement of %s", directory, exc_info=True)
             self._settler = Settler(self._context.engine)  # what it remembered may not be what was committed
         return False
+
+    def _end_gone(self) -> None:
+        """Gateways that are gone and had leases: their journals are recovered in their place, what was open in them is
+        ended, and their leases come home once that is settled."""
+        context = self._context
+        try:
+            lacking = context.grid.not_heard_of(GONE_S)
+            for directory in journals(context.home.journal) if lacking else ():
+                name = journal_name(directory)
+                if name not in lacking:
+                    continue
+                try:
+                    writer = open_journal(directory, directory.name, time.time_ns())
+                except Refusal:
+                    continue  # it lives, and is only silent
+                end = writer.position
+                if writer.close():
+                    context.grid.ended(name, "", end)
+                    log.info("gateway %s is gone; its journal was recovered and its leases come home", directory.name)
+        except (OSError, store.DatabaseAway) as error:
+            log.warning("gateways that are gone could not be looked after (%s)", error)
 
     def _trouble(self, directory: Path, say: str) -> None:
         if say != self._context.state.settle_error:

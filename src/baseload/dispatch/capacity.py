@@ -100,12 +100,13 @@ class Share:
         self.watched = False  # the provider has spoken of limits
         self.limited = bool(self.concurrent or self._requests or self._tokens)
 
-    def begin(self, now_ns: int, tokens: int) -> None:
+    def begin(self, now_ns: int, tokens: int, requests: int = 1) -> None:
+        """`requests` 0: a further attempt of a call that was counted."""
         self.in_flight += 1
         if not self.limited:
             return
         for one in self._requests:
-            one.take(now_ns, 1)
+            one.take(now_ns, requests)
         for one in self._tokens:
             one.take(now_ns, tokens)
         for what, amount in (("requests", 1), ("tokens", tokens)):

@@ -3,8 +3,8 @@
 In:     calls whose lease is short; what the control plane grants, denies and wants back.
 Out:    calls that go on, or are refused: their account has no money, or nobody could say in time whether it has.
 
-A call waits at most `Limits.lease_wait_s`, and only for money. Nothing is held or asked of a provider meanwhile. Without
-the control plane this gateway spends what its leases have, and then refuses: it never guesses.
+A call waits at most `Limits.lease_wait_s`, and only for money. Nothing is held or asked of a provider meanwhile.
+Without the control plane this gateway spends what its leases have, and then refuses: it never guesses.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import msgspec
 
 from baseload.errors import Refusal
 from baseload.gateway.funds import Pocket, Short
+from baseload.gateway.journal.identity import journal_name
 from baseload.gateway.link import Link, LinkDown, Place
 from baseload.wire import refusals
 
@@ -70,15 +71,11 @@ _news = msgspec.msgpack.Decoder(News).decode
 class Needy:
     """Serves a client's connection while its call waits for money."""
 
-    __slots__ = ("again", "down", "fail", "gone", "pockets", "refusal", "timer")
+    __slots__ = ("again", "down", "gone", "timer")
 
-    def __init__(
-        self, down: Downstream, pockets: list[Pocket], again: Callable[[], None], fail: Callable[[Refusal], None]
-    ) -> None:
+    def __init__(self, down: Downstream, again: Callable[[bool], None]) -> None:
         self.down = down
-        self.pockets = pockets
         self.again = again
-        self.fail = fail
         self.gone = False
         self.timer: asyncio.TimerHandle | None = None
 
@@ -94,14 +91,13 @@ class Bank:
     def __init__(self, gateway: Gateway, place: Place, epoch: str) -> None:
         self._gw = gateway
         self.epoch = epoch
-        self.journal = ""  # set with the writer's identity
+        self.journal = journal_name(gateway.journal.directory)
         self._ask, self._wait = Link(place), Link(place)
         self._wake = asyncio.Event()
         self._needy: list[Needy] = []
         self._starving: list[tuple[list[Pocket], Callable[[], None]]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._number = 0
-        self.gateways = 1  # that share what an account may do
         self.asks = self.waits = self.refused = 0
         self.away = False  # the control plane did not answer the last time
         self._look_at = 0.0
@@ -109,11 +105,15 @@ class Bank:
 
     def start(self) -> None:
         """Begins to speak with the control plane."""
+        if self._tasks:
+            return
         loop = self._gw.loop
         self._tasks = [loop.create_task(self._asking()), loop.create_task(self._watching())]
 
     async def stop(self) -> None:
         """Says goodbye: what is left comes home when the journal is settled up to its end."""
+        if not self._tasks:
+            return
         for task in self._tasks:
             task.cancel()
         self._tasks = []
@@ -129,10 +129,10 @@ class Bank:
 
     # -- calls
 
-    def enter(self, down: Downstream, short: Short, again: Callable[[], None], fail: Callable[[Refusal], None]) -> None:
-        """The call waits until the control plane has answered; then `again`, or `fail` where nobody answered."""
+    def enter(self, down: Downstream, short: Short, again: Callable[[bool], None]) -> None:
+        """The call waits; `again` says whether the control plane has answered, or did not in time."""
         self.waits += 1
-        needy = Needy(down, short.pockets, again, fail)
+        needy = Needy(down, again)
         for pocket in short.pockets:
             pocket.need = max(pocket.need, short.need)
             pocket.least = min(pocket.least, short.least) if pocket.least else short.least
@@ -157,7 +157,7 @@ class Bank:
         """Why a call cannot be paid for."""
         self.refused += 1
         names = ", ".join(pocket.row.name for pocket in short.pockets)
-        if self.away and not answered:
+        if not answered:
             return refusals.FundsUnknown(names)
         return refusals.BudgetShort(
             f"{names[:1].upper()}{names[1:]} is used up, or what is left is held by running calls.",
@@ -179,10 +179,7 @@ class Bank:
             needy.timer.cancel()
         if needy.gone or needy.down.served is not needy:
             return
-        if answered or any(not pocket.denied for pocket in needy.pockets):
-            needy.again()
-        else:
-            needy.fail(refusals.FundsUnknown(", ".join(pocket.row.name for pocket in needy.pockets)))
+        needy.again(answered)
 
     # -- the control plane
 
@@ -285,7 +282,7 @@ class Bank:
                 await asyncio.sleep(AGAIN_S)
                 continue
             self._number = news.number
-            self.gateways = max(news.gateways, 1)
+            self._gw.shared_by(max(news.gateways, 1))
             if news.recall:
                 self._gw.funds.recall(news.recall)
                 self._wake.set()

@@ -21,14 +21,17 @@ from baseload.gateway.catalog import Offer
 from baseload.gateway.http_text import date_line
 from baseload.gateway.journal.entries import Hold, Progress, Reading
 from baseload.gateway.passage import Passage
-from baseload.gateway.reckon import hold_nano, reading_of
+from baseload.gateway.paying import Purchase, billed
+from baseload.gateway.reckon import hold_of, reading_of
 from baseload.providers.faults import Fault, client_view
 from baseload.wire import refusals
 from baseload.wire.envelope import status_of, stream_error
 from baseload.wire.metering import Meter
 from baseload.wire.protocols import DOORS, DoorKind
+from baseload.wire.translation import Translation
 
 if TYPE_CHECKING:
+    from baseload.dispatch.capacity import Share
     from baseload.gateway.course import Course
     from baseload.gateway.dispatching import Choice
     from baseload.gateway.downstream import Downstream
@@ -77,6 +80,10 @@ class Call(ABC):
     flags: tuple[str, ...] = ()  # of its reading
     _fault: Fault | None = None  # what ended it
     _reserved = 0  # tokens taken from the provider's limits
+    purchase: Purchase | None = None  # its money, where something limits the account
+    held_out: list[bytes] | None = None  # frames of a stream whose money is being asked for
+    held_from = (0, 0)  # frames and bytes of text that were relayed before them
+    _shares: tuple[tuple[str, Share], ...] = ()
     rival: Call | None = None  # the other attempt of a hedged call, until one of them has reached the client
     hold: Hold
 
@@ -106,9 +113,20 @@ class Call(ABC):
         body_size = self.request_bytes = self.asked.size
         self._body = self.passage.body
         cost, charge = choice.cost, choice.charge
-        nano = hold_nano(self, cost, charge)
+        held = hold_of(self, cost, charge)
         charge_id = charge.id if charge is not None else 0
         now_ns = gw.clock_ns()
+        nano = held.nano
+        leases: tuple[int, ...] = ()
+        if key.purses:
+            taken = self.course.take(held.nano, held.least, self.accepted_ns, now_ns)
+            self.purchase = Purchase(taken, held.input_nano, held.out_rate, held.fx)
+            nano, leases = taken.hold, taken.ids
+            if ask.stream and isinstance(self.passage.shaper, Translation):
+                self.passage.shaper.watch_blocks()
+        for _, share in key.shares:
+            share.begin(now_ns, choice.expected_tokens, int(self.attempt == 1))
+        self._shares = key.shares
         offer.health.begin(now_ns)
         if offer.access.why:
             offer.access.probing(now_ns)
@@ -116,8 +134,8 @@ class Call(ABC):
         offer.capacity.begin(now_ns, self._reserved)
         self.hold = Hold(
             self.id, self.attempt, key.account.id, key.id, offer.id, cost.id, charge_id, key.tariff.id, ask.model,
-            self.endpoint, ask.stream, nano, (charge or cost).currency, body_size,
-            self.accepted_ns, self.accepted_ns + HOLD_S * 1_000_000_000, gw.catalog.version,
+            self.endpoint, ask.stream, nano, held.currency, body_size,
+            self.accepted_ns, self.accepted_ns + HOLD_S * 1_000_000_000, gw.catalog.version, leases, held.fx,
         )  # fmt: skip
         gw.journal.append(self.hold)
         gw.calls.add(self)
@@ -286,6 +304,8 @@ class Call(ABC):
             self, outcome, fault=fault, status=status, unsent=unsent, usages=usages, tier=tier,
             text_bytes=text_bytes, end_ns=end_ns,
         )  # fmt: skip
+        if self.purchase is not None:
+            reading = billed(reading, self.purchase, self.choice.cost, self.choice.charge, self.key)
         gw.journal.append(reading)
         offer = self.offer
         self._report(outcome, reading, end_ns)
@@ -312,6 +332,8 @@ class Call(ABC):
             offer.health.generated(output, now_ns - self.text_ns)
         used = sum(count for meter, count in meters.items() if meter in PROMPT_METERS) + output if meters else -1
         offer.capacity.end(now_ns, self._reserved, used)
+        for _, share in self._shares:
+            share.end(now_ns, self._reserved, used)
         if gw.admission.queue:
             gw.admission.wake()
         gw.dispatcher.learn(self.course.merit, offer, reading)
@@ -372,6 +394,9 @@ class Call(ABC):
         meter = self.meter if self._started else None  # a stream that is being gathered has reached nobody
         self.delivered_frames = meter.frames if meter is not None else 0
         self.delivered_text = meter.text_bytes if meter is not None else 0
+        if self.held_out is not None:
+            self.held_out = None
+            self.delivered_frames, self.delivered_text = self.held_from
         if upstream is None:  # the hold is being flushed or a connection is awaited
             self.gw.pool_of(self.offer).forget(self)
             self._settle("client_left", unsent=not self.sent_ns)
@@ -400,4 +425,5 @@ class Call(ABC):
         if meter is None or self.settled or meter.frames == self._progress_frames:
             return None
         self._progress_frames = meter.frames
-        return Progress(self.id, self.attempt, at_ns, meter.frames, meter.text_bytes)
+        held = self.purchase.taken.hold if self.purchase is not None else 0
+        return Progress(self.id, self.attempt, at_ns, meter.frames, meter.text_bytes, held)

@@ -9,19 +9,30 @@ from __future__ import annotations
 import difflib
 import os
 import ssl
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from baseload.dispatch.capacity import Capacity, Share
 from baseload.dispatch.health import CredentialHealth, OfferHealth
 from baseload.dispatch.market import Market
-from baseload.dispatch.policy import Policy
+from baseload.dispatch.policy import Limits, Policy
 from baseload.dispatch.rates import Pair, RowRates
 from baseload.dispatch.rules import OfferFacts
 from baseload.errors import Refusal
 from baseload.gateway.doors import Door, doors_of
-from baseload.gateway.snapshot import AccountRow, GroupRow, KeyRow, OfferRow, ProviderRow, Snapshot
+from baseload.gateway.snapshot import (
+    AccountRow,
+    GroupRow,
+    KeyRow,
+    LimitRow,
+    OfferRow,
+    ProviderRow,
+    RateRow,
+    Snapshot,
+)
 from baseload.gateway.vault import Vault
+from baseload.money.tariff import NONE, Rules
 from baseload.providers import limits
 from baseload.providers.catalogue import vendor
 from baseload.providers.vendor import Vendor
@@ -195,10 +206,11 @@ class Offer:
 class Tariff:
     """What an account pays: own price rows for a model, or cost plus margin."""
 
-    __slots__ = ("id", "margin_ppm", "prices")
+    __slots__ = ("id", "margin_ppm", "prices", "rules")
 
-    def __init__(self, id_: int, margin_ppm: int, prices: dict[str, list[RowRates]]) -> None:
+    def __init__(self, id_: int, margin_ppm: int, prices: dict[str, list[RowRates]], rules: Rules = NONE) -> None:
         self.id = id_
+        self.rules = rules
         self.margin_ppm = margin_ppm
         self.prices = prices
 
@@ -222,10 +234,17 @@ class Tariff:
 class Key:
     """A caller. `policies`: those that bind it, outermost first: of the accounts above, of its account, its own."""
 
-    __slots__ = ("account", "expires_ns", "id", "models", "policies", "tariff")
+    __slots__ = (
+        "account", "currency", "expires_ns", "id", "limits", "models", "policies", "purses", "shares", "tariff"
+    )  # fmt: skip
 
     def __init__(self, row: KeyRow, account: AccountRow, tariff: Tariff, policies: tuple[Policy, ...]) -> None:
         self.policies = policies
+        self.purses = (*account.purses, *row.purses)
+        self.currency = row.currency or account.currency  # charges are made in it; "" = as they are priced
+        own = LimitRow(whose="this key", id=-row.id, limits=row.limits)
+        self.limits = (*account.limits, own) if row.limits != Limits() else account.limits
+        self.shares: tuple[tuple[str, Share], ...] = ()  # whose, what is used of it: set by the gateway
         self.id = row.id
         self.account = account
         self.tariff = tariff
@@ -241,7 +260,9 @@ class Catalog:
         self.providers = {row.id: row for row in snapshot.providers}
         prices = {row.id: RowRates(row) for row in snapshot.prices}
         tariffs = {
-            row.id: Tariff(row.id, row.margin_ppm, {model: _rows(ids, prices) for model, ids in row.prices.items()})
+            row.id: Tariff(
+                row.id, row.margin_ppm, {model: _rows(ids, prices) for model, ids in row.prices.items()}, row.rules
+            )
             for row in snapshot.tariffs
         }
         accounts = {row.id: row for row in snapshot.accounts}
@@ -254,12 +275,16 @@ class Catalog:
             for name, id_ in (*snapshot.model_policies.items(), *((row.name, row.policy) for row in snapshot.groups))
             if id_ in policies
         }
+        self.purses = snapshot.purses
+        self._rates: dict[str, list[RateRow]] = {}
+        for rate in snapshot.rates:
+            self._rates.setdefault(rate.currency, []).append(rate)
         self._vault = vault
         self._keys: dict[bytes, Key] = {}
         self.pin_secret = vault.derived(b"response ids")
         for row in snapshot.keys:
             account = accounts.get(row.account)
-            if account is None or account.disabled or account.tariff not in tariffs:
+            if account is None or account.tariff not in tariffs:
                 continue
             bind = tuple(policies[id_] for id_ in (*account.policies, row.policy) if id_ in policies)
             self._keys[row.hash] = Key(row, account, tariffs[account.tariff], bind)
@@ -285,6 +310,32 @@ class Catalog:
             for model, offers in self.models.items()
             for endpoint in sorted({endpoint for offer in offers for endpoint in offer.endpoints})
         }
+
+    def callers(self) -> Iterable[Key]:
+        return self._keys.values()
+
+    def fx_text(self, currency: str, into: str, at_ns: int) -> str:
+        """ "numerator/denominator" from one currency into another at an instant, "" where they are the same. Raises
+        Refusal where there is no rate."""
+        if currency == into:
+            return ""
+        one, other = self._rate_at(currency, at_ns), self._rate_at(into, at_ns)
+        if one is None or other is None:
+            raise Refusal(
+                f"There is no rate of exchange from {currency} into {into}.",
+                "Whoever runs this gateway can add one: baseload fx set.",
+                code="unpriced_model", status=503, should_retry=False,
+            )  # fmt: skip
+        return f"{one[0] * other[1]}/{one[1] * other[0]}"
+
+    def _rate_at(self, currency: str, at_ns: int) -> tuple[int, int] | None:
+        if currency == self.fx_base:
+            return (1, 1)
+        found = None
+        for row in self._rates.get(currency, ()):
+            if row.from_ns <= at_ns:
+                found = row.rate
+        return _fraction(found) if found is not None else None
 
     def named(self) -> dict[str, list[Offer]]:
         """Every name a client may ask for: models, and groups with the offers of theirs."""

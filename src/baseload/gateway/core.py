@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from baseload.dispatch.capacity import Share
+from baseload.dispatch.policy import Limits as Limits_
 from baseload.errors import Refusal
 from baseload.gateway.admission import Admission
 from baseload.gateway.asked import read_asked
+from baseload.gateway.bank import Bank
 from baseload.gateway.call import Call
 from baseload.gateway.catalog import Catalog, Key, Offer, tls_context
 from baseload.gateway.counting import Counting
@@ -26,11 +29,13 @@ from baseload.gateway.course import Course
 from baseload.gateway.dispatching import Dispatcher
 from baseload.gateway.downstream import Downstream
 from baseload.gateway.explain import Explaining
+from baseload.gateway.funds import Funds
 from baseload.gateway.head import Head
 from baseload.gateway.http_text import date_line
 from baseload.gateway.journal.entries import Refused
 from baseload.gateway.journal.writer import JournalWriter
 from baseload.gateway.limits import Limits
+from baseload.gateway.link import Place
 from baseload.gateway.loads import Loads
 from baseload.gateway.metrics import Metrics
 from baseload.gateway.routes import Routes
@@ -76,6 +81,13 @@ def _tell_troubles(catalog: Catalog, known: tuple[str, ...]) -> None:
             log.error("%s", trouble)
 
 
+def _part(limits: Limits_, gateways: int) -> Limits_:
+    """What each of so many gateways keeps of a limit, rounded up."""
+    if gateways <= 1:
+        return limits
+    return Limits_(**{name: -(-getattr(limits, name) // gateways) for name in limits.__struct_fields__})
+
+
 class Gateway:
     """Everything a connection or a call needs of its process. One thread, one loop, no lock."""
 
@@ -110,11 +122,16 @@ class Gateway:
         self.counting = Counting(self)
         self.dispatcher = Dispatcher(self)
         self.dispatcher.attach(catalog)
+        self.funds = Funds()
+        self.bank = Bank(self, Place(socket=control), os.urandom(6).hex())
+        self._shares: dict[tuple[int, Limits_], Share] = {}
+        self._shared_by = 1
         self.loads = Loads(self)
         self.admission = Admission(self)
         self._explaining = Explaining(self)
         self._routes = Routes(self, control)
         self.wheel.every_step.append(self._every_step)
+        self._limit(catalog)
         _tell_troubles(catalog, ())
 
     clock_ns = staticmethod(time.time_ns)
@@ -158,6 +175,8 @@ class Gateway:
             return refusals.InvalidKey()
         if key.expires_ns and key.expires_ns <= connection.accepted_ns:
             return refusals.InvalidKey("This key has expired.")
+        if key.account.disabled:
+            return refusals.AccountDisabled(key.account.name)
         connection.key = key
         if not key.expires_ns and head.route is not None:
             head.judged = (self.catalog, key)
@@ -190,6 +209,8 @@ class Gateway:
             if route.explains:
                 self._explaining.serve(connection, asked)
                 return
+            if key.shares:
+                self._within_limits(key, asked.size // 4)
             found = self.dispatcher.open(asked, connection.accepted_ns)
             if not self.journal.accepting:
                 raise self.journal.refusal()
@@ -197,6 +218,15 @@ class Gateway:
         except Refusal as refusal:
             connection.served = None
             self.refuse(connection, head, refusal, model=model)
+
+    def _within_limits(self, key: Key, tokens: int) -> None:
+        now_ns = self.clock_ns()
+        for whose, share in key.shares:
+            until = share.full_until(now_ns, tokens)
+            if until:
+                raise refusals.RateLimited(
+                    f"{whose[:1].upper()}{whose[1:]} is at a limit.", max(0.01, (until - now_ns) / 1e9)
+                )
 
     def tell_none(self, model: str, offers: list[Offer]) -> None:
         """Logs why nothing can serve a model. Once a catalog: a client that repeats must not fill the log."""
@@ -304,11 +334,34 @@ class Gateway:
         _tell_troubles(catalog, self.catalog.troubles)
         self.dispatcher.attach(catalog)
         self.catalog = catalog
+        self._limit(catalog)
         self._told.clear()
         self._told_at.clear()
         rows = set(catalog.providers.values())
         for row in [row for row in self._pools if row not in rows]:
             self._pools.pop(row).close()
+
+    def _limit(self, catalog: Catalog) -> None:
+        """Purses and limits of a catalog's keys; what was used of a limit is kept."""
+        self.funds.attach(catalog.purses)
+        before, self._shares = self._shares, {}
+        for key in catalog.callers():
+            shares = []
+            for row in key.limits:
+                name = (row.id, row.limits)
+                if name not in self._shares:
+                    self._shares[name] = before.get(name) or Share(_part(row.limits, self._shared_by))
+                shares.append((row.whose, self._shares[name]))
+            key.shares = tuple(shares)
+        if catalog.purses or self._shares:
+            self.bank.start()
+
+    def shared_by(self, gateways: int) -> None:
+        """So many gateways share what accounts and keys may do: each keeps its part."""
+        if gateways != self._shared_by:
+            self._shared_by = gateways
+            self._shares = {}
+            self._limit(self.catalog)
 
     async def drain(self) -> None:
         """Lets running calls end (at most Limits.shutdown_s), then ends what is left with a reading each."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from baseload.dispatch.failover import ATTEMPTS_MAX, may_bill_twice, rule_of, wait_until
 from baseload.dispatch.hedge import delay_ns
 from baseload.errors import Refusal
+from baseload.gateway.funds import Short
 from baseload.gateway.relay import Relay
 from baseload.gateway.routing import GENERATION
 from baseload.providers.faults import Fault, client_view
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from baseload.gateway.core import Gateway
     from baseload.gateway.dispatching import Choice, Merit
     from baseload.gateway.downstream import Downstream
+    from baseload.gateway.funds import Taken
 
 # Which of several failures a client can do most with; others: the last one.
 _TELLING = ("too_long", "rate_limited", "overloaded")
@@ -44,6 +46,7 @@ class Course:
         "asked",
         "attempts",
         "deadline_ns",
+        "funded",
         "gw",
         "id",
         "merit",
@@ -57,6 +60,7 @@ class Course:
         self.attempts = 0
         limit = merit.bound.deadline_ns
         self.deadline_ns = down.accepted_ns + limit if limit else 0
+        self.funded = False  # the control plane was asked for money, once
         self._faults: list[Fault] = []
         self._waits = 0
         self._racing: tuple[Call, ...] = ()  # two attempts, until one has reached the client
@@ -96,11 +100,47 @@ class Course:
         down.served = call  # before it begins: a call may be over when `begin` returns
         try:
             call.begin()
-        except Refusal:  # nothing was held for it
+        except Short as short:  # nothing was held for it
+            self.attempts -= 1
+            if self.funded:
+                raise
+            self.gw.bank.enter(down, short, lambda answered: self._again_with_money(down, choice, answered))
+            return
+        except Refusal:
             self.attempts -= 1
             raise
         if self.merit.bound.hedge and self.attempts == 1:
             self._plan_hedge(call)
+
+    # -- money
+
+    def take(self, nano: int, least: int, at_ns: int, now_ns: int) -> Taken:
+        """Holds money for an attempt: what is usual, or what there is after the control plane was asked. Or Short."""
+        funds, purses = self.gw.funds, self.asked.key.purses
+        if self.funded:
+            taken = funds.take_rest(purses, nano, least, at_ns, now_ns)
+            if taken is not None:
+                return taken
+        taken = funds.take(purses, nano, least, at_ns, now_ns)
+        self.gw.bank.nudge()
+        return taken
+
+    def _again_with_money(self, down: Downstream, choice: Choice, answered: bool) -> None:
+        self.funded = True
+        gw, failed = self.gw, self.attempts > 0
+        try:
+            if gw.draining or not gw.journal.accepting:
+                raise refusals.Draining() if gw.draining else gw.journal.refusal()
+            try:
+                self._try(down, choice)
+            except Short as short:
+                raise gw.bank.short_of(short, answered=answered) from short
+        except Refusal as refusal:
+            if failed:
+                self._give_up(down, refusal)
+            else:
+                down.served = None
+                gw.refuse(down, down.head, refusal, model=self.asked.ask.model)
 
     # -- two attempts at once
 
@@ -232,6 +272,9 @@ class Course:
         while True:
             try:
                 self._try(down, choice)
+                return
+            except Short as short:  # asked for once already: another offer would cost as much
+                self._give_up(down, self.gw.bank.short_of(short, answered=True))
                 return
             except Refusal as refusal:  # it cannot even be held for: this offer is out for this call
                 self.merit.failed(choice.offer, refusal.code, larger=False)

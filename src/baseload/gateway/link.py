@@ -57,9 +57,8 @@ class Link:
         self._place = place
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._lock = asyncio.Lock()
-        self._headers = (
-            f"host: control\r\nauthorization: Bearer {place.token}\r\n" if place.token else "host: control\r\n"
-        )
+        token = f"authorization: Bearer {place.token}\r\n" if place.token else ""
+        self._headers = f"host: control\r\n{token}"
 
     async def ask(
         self, method: str, target: str, body: bytes = b"", *, limit_s: float = 5.0, headers: str = ""

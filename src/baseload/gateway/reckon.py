@@ -15,11 +15,12 @@ The rules of a reading, in order:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from baseload.errors import Refusal
 from baseload.gateway.catalog import MILLION
 from baseload.gateway.journal.entries import Reading
+from baseload.gateway.paying import LEAST_OUTPUT, PER_MILLE, charged_rate
 from baseload.wire import media, refusals
 from baseload.wire.chat.usage_plain import plain_meters
 from baseload.wire.usage import NEUTRAL_TIERS, Usage, normalise
@@ -32,13 +33,59 @@ if TYPE_CHECKING:
 NANO_MAX = 2**53  # nine million units of money: beyond any call, and what every store and JSON reader keeps exact
 MEDIA_TOKENS_MAX = 100_000  # input tokens held for a call with media that is billed by tokens
 _NOTHING = Usage(meters={}, input_provenance="counted", output_provenance="counted")
-_ENDED = {"ok": "normal", "client_left": "client_cut"}
+_ENDED = {"ok": "normal", "client_left": "client_cut", "stopped": "client_cut"}
 
 
-def hold_nano(call: Call, cost: RowRates, charge: RowRates | None) -> int:
-    """What a call may cost the account: its input by size and all the output it may have, at today's band."""
+class Held(NamedTuple):
+    """The size of a hold, in nano-units of the currency that is charged. `least`: the least a call can begin with."""
+
+    nano: int
+    least: int
+    input_nano: int
+    out_rate: int  # for 1,000,000 tokens of output
+    fx: str
+    currency: str
+
+
+def hold_of(call: Call, cost: RowRates, charge: RowRates | None) -> Held:
+    """What a call may cost its account: its input by size, its output by what its key's calls have needed before, where
+    something limits the account; else all the output it may have. Raises Refusal where it cannot be priced."""
+    key, price = call.key, charge or cost
+    currency = key.currency or price.currency
+    fx = call.gw.catalog.fx_text(price.currency, currency, call.accepted_ns) if key.currency else ""
+    if not key.purses:
+        nano = charged_rate(_hold_nano(call, cost, charge, 0), key, charge, fx)
+        return Held(_checked(nano, currency), nano, 0, 0, fx, currency)
+    minimum = key.tariff.rules.minimum_nano
+    if call.ask.units or not call.kind.generates:
+        nano = max(charged_rate(_hold_nano(call, cost, charge, 0), key, charge, fx), minimum)
+        return Held(_checked(nano, currency), nano, nano, 0, fx, currency)
+    ask, forecast, model = call.ask, call.gw.dispatcher.forecast, call.offer.model
+    usual = forecast.output_tokens(key.id, model, ask.max_output, PER_MILLE)
+    least = LEAST_OUTPUT if ask.stream else forecast.output_tokens(key.id, model, ask.max_output)
+    sizes = [_hold_nano(call, cost, charge, tokens) for tokens in (usual, min(least, usual), 0)]
+    nano, floor, empty = (max(charged_rate(size, key, charge, fx), minimum) for size in sizes)
+    rates = price.at(call.accepted_ns, _input_tokens(call))
+    out_rate = charged_rate(rates[1] if rates is not None else 0, key, charge, fx) * ask.n
+    return Held(_checked(nano, currency), floor, empty, out_rate, fx, currency)
+
+
+def _input_tokens(call: Call) -> int:
+    return int(call.request_bytes / call.offer.bytes_per_token) + 1
+
+
+def _checked(nano: int, currency: str) -> int:
+    if nano > NANO_MAX:
+        say = f"This call could cost {nano // 10**9} {currency}; no call may cost so much."
+        raise Refusal(say, "Lower max_tokens or n.", code="call_too_large", status=400, param="max_tokens")
+    return nano
+
+
+def _hold_nano(call: Call, cost: RowRates, charge: RowRates | None, output: int) -> int:
+    """Input by size and so much output (0 = none where something limits the account, else all it may have), at today's
+    band, in the price's currency and before a margin."""
     ask, offer = call.ask, call.offer
-    input_tokens = int(call.request_bytes / offer.bytes_per_token) + 1
+    input_tokens = _input_tokens(call)
     rates = (charge or cost).at(call.accepted_ns, input_tokens)
     if rates is None:  # the row prices no input of this length: settlement could not bill it either
         raise refusals.Unpriced(ask.model, f"{input_tokens} input tokens are beyond its price row")
@@ -53,12 +100,9 @@ def hold_nano(call: Call, cost: RowRates, charge: RowRates | None) -> int:
         limit = offer.output_bound
         if 0 < ask.max_output < limit:
             limit = ask.max_output
+        if call.key.purses:
+            limit = min(output, limit)
         nano = (rates[0] * input_tokens + rates[1] * limit * ask.n) // MILLION + 1
-    if charge is None:
-        nano += nano * call.key.tariff.margin_ppm // MILLION
-    if nano > NANO_MAX:
-        say = f"This call could cost {nano // 10**9} {(charge or cost).currency}; no call may cost so much."
-        raise Refusal(say, "Lower max_tokens or n.", code="call_too_large", status=400, param="max_tokens")
     return nano
 
 
@@ -124,6 +168,7 @@ def reading_of(
         hold.accepted_ns, call.sent_ns, call.first_ns, end_ns, hold.request_bytes, call.reply_bytes, call.upstream_id,
         call.upstream_model or (meter.upstream_model if meter is not None else ""), hold.currency, hold.hold_nano,
         hold.snapshot, offer.credential, expected_nano, expected, call.choice.seen(call.gw.catalog.fx_base),
+        (), -1, hold.fx,
     )  # fmt: skip
 
 

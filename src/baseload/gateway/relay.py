@@ -13,15 +13,20 @@ from __future__ import annotations
 
 from baseload.errors import ProviderFault
 from baseload.gateway.call import Call
+from baseload.gateway.closing import Closing
 from baseload.gateway.downstream import Downstream
 from baseload.gateway.head import value_of
+from baseload.gateway.paying import GROW, Purchase
+from baseload.gateway.reckon import count_output
 from baseload.gateway.routing import GENERATION
 from baseload.gateway.shapers import Gathered, as_stream
 from baseload.providers.faults import Fault, classify
-from baseload.wire import media
+from baseload.wire import media, refusals
 from baseload.wire.canon.carry import View
+from baseload.wire.envelope import status_of
 from baseload.wire.metering import Facts, Meter
 from baseload.wire.protocols import SSE
+from baseload.wire.translation import Translation
 
 _JSON = b"content-type: application/json\r\n"
 _SSE = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
@@ -42,6 +47,7 @@ class Relay(Call):
     """A call, with what becomes of its provider's reply."""
 
     _gathered: Gathered | None = None  # a stream came that nobody asked for
+    _closing: Closing | None = None  # how a stream whose account may run out of money would end
 
     def on_reply_head(self, status: int, head: bytes, low: bytes) -> None:
         # A byte of the reply has come: this request will not be sent again, and a stream may be silent for long. What
@@ -93,6 +99,7 @@ class Relay(Call):
             if self._parts_size > gw.limits.reply_max:
                 self._abandon(Fault(kind="garbage", message=f"the reply is longer than {gw.limits.reply_max} bytes"))
             return
+        before = (meter.frames, meter.text_bytes)
         try:
             out = meter.feed(piece)
         except ProviderFault as fault:
@@ -101,8 +108,16 @@ class Relay(Call):
         if down is None:
             return
         if meter.error:
+            self._let_out()
             self._break_off(down, meter, out)
             return
+        if self.purchase is not None and not self._is_paid(self.purchase, meter, out, before):
+            return
+        self._forward(down, meter, out)
+
+    def _forward(self, down: Downstream, meter: Meter, out: bytes) -> None:
+        """Whole frames go on to the client."""
+        gw = self.gw
         if self._gathered is not None:
             self._gather(self._gathered, meter, out)
             return
@@ -129,6 +144,8 @@ class Relay(Call):
             self._trail()
             self._conclude(lambda client: client.end(out))
             return
+        if self._closing is not None:
+            self._closing.see(out)
         down.chunk(out)
         if not self._progress_frames and meter.frames:
             # The provider has read the input and text reaches the client: a crash from here on can be billed.
@@ -136,6 +153,83 @@ class Relay(Call):
             if begun is not None:
                 gw.journal.append(begun)
                 gw.tick.touch()
+
+    # -- money: a stream goes on as long as it is paid for
+
+    def _is_paid(self, purchase: Purchase, meter: Meter, out: bytes, before: tuple[int, int]) -> bool:
+        """False: these frames wait for money, or the stream has been ended for want of it."""
+        if self.held_out is not None:
+            self.held_out.append(out)
+            return False
+        if not self.ask.stream or not self.kind.generates or meter.done or self._gathered is not None:
+            return True
+        if self._closing is None and not isinstance(self.passage.shaper, Translation):
+            door = self.offer.ways[self.passage.door]
+            self._closing = Closing(self.endpoint, self.ask.n, door.target, self._view(door.target.origin))
+        if not meter.frames or purchase.affords(self._output(meter)):
+            self.gw.bank.nudge()
+            return True
+        self.held_out, self.held_from = [out], before
+        if self.upstream is not None:
+            self.upstream.pause()
+        need = max(purchase.estimate(self._output(meter) + GROW) - purchase.taken.hold, 1)
+        self.gw.bank.feed(purchase.taken.pockets(), need, self._fed)
+        return False
+
+    def _output(self, meter: Meter) -> int:
+        return count_output(self.offer, meter.frames, meter.text_bytes)[0]
+
+    def _fed(self) -> None:
+        """The control plane has answered, or did not in time."""
+        down, meter, purchase = self.down, self.meter, self.purchase
+        if self.settled or self.held_out is None or down is None or meter is None or purchase is None:
+            return
+        if not purchase.affords(self._output(meter)):
+            self._stop_unpaid(down, purchase)
+            return
+        if self.upstream is not None:
+            self.upstream.resume()
+        self._let_out()
+
+    def _let_out(self) -> None:
+        """What waited goes on."""
+        held, self.held_out = self.held_out, None
+        if held and self.down is not None and self.meter is not None and not self.settled:
+            self._forward(self.down, self.meter, b"".join(held))
+
+    def _stop_unpaid(self, down: Downstream, purchase: Purchase) -> None:
+        """No money is left: the client has what was paid for, and a proper end in its protocol."""
+        upstream, self.upstream = self.upstream, None
+        self.held_out = None
+        if upstream is not None:
+            upstream.detach()
+        self.delivered_frames, self.delivered_text = self.held_from
+        self.flags = (*self.flags, "out_of_money")
+        if not self._started:
+            names = ", ".join(pocket.row.name for pocket in purchase.taken.pockets())
+            refusal = refusals.BudgetShort(f"{names[:1].upper()}{names[1:]} is used up.")
+            if self.rival is not None:
+                self.course.left_to(self.rival)(down)
+                self._settle("stopped", status=0)
+                self.down = None
+                self._finish()
+                self.gw.tick.touch()
+                return
+            self._settle("stopped", status=status_of(self.asked.route.protocol, refusal))
+            self._conclude(lambda client: self.gw.answer_refusal(client, refusal, self.id, self.offer))
+            return
+        given = count_output(self.offer, self.delivered_frames, self.delivered_text)[0]
+        asked = int(self.request_bytes / self.offer.bytes_per_token) + 1
+        shaper = self.passage.shaper
+        if isinstance(shaper, Translation):
+            last = shaper.stop({"input_uncached": asked, "output_total": given})
+        else:
+            assert self._closing is not None
+            last = self._closing.end(asked, given)
+            if shaper is not None:
+                last = shaper.frames(last) + shaper.end()
+        self._settle("stopped")
+        self._conclude(lambda client: client.end(last))
 
     def _trail(self) -> None:
         upstream = self.upstream
@@ -214,6 +308,7 @@ class Relay(Call):
     # -- ends
 
     def on_end(self) -> None:
+        self._let_out()
         self.upstream = None
         if self.settled:
             self._finish()
@@ -225,6 +320,7 @@ class Relay(Call):
             self._end_stream(meter)
 
     def on_cut(self, fault: ProviderFault) -> None:
+        self._let_out()
         upstream, self.upstream = self.upstream, None
         if self.settled:
             self._finish()

@@ -110,6 +110,7 @@ async def _main(loop: asyncio.AbstractEventLoop, settings: Settings) -> None:
                 "The journal's last entries could not be written.", f"Look at the disk of {journal.directory}."
             )
         await asyncio.sleep(0.5)
+    await gateway.bank.stop()
     log.info("gateway %s has stopped", settings.id)
 
 

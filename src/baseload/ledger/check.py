@@ -18,12 +18,15 @@ from sqlalchemy import Connection, Engine, func, select
 from baseload import store
 from baseload.gateway.journal.reader import Position, Torn, end_position, read_from, segments
 from baseload.ledger.bills import differences
+from baseload.ledger.chain import broken
+from baseload.ledger.purses import PurseBook, balance_nano, funds_nano, out_nano, recount
 from baseload.ledger.rating import SETTLED, UNMETERED, UNPRICED
 from baseload.ledger.rows import Usage
 from baseload.ledger.settle import cursor
 from baseload.ledger.settled import READINGS, count, entry_of, rating_of, readings_query, stream
 from baseload.ledger.texts import decimal, instant
 from baseload.money.amount import Amount, BadAmount
+from baseload.money.period import FOREVER_NS
 from baseload.store import tables
 from baseload.wire.usage import price_meters
 
@@ -63,6 +66,9 @@ def check(
             _open_readings,
             _notes,
             _references,
+            _purses,
+            _leases,
+            _audit,
         ):
             found += one(connection)
         found += _holds(connection, clock())
@@ -208,6 +214,7 @@ def _notes(connection: Connection) -> Iterator[Finding]:
     for kind, say in (
         ("conflict", "{} entries say something else of an attempt that is settled; none of it was posted."),
         ("torn", "{} places of a journal could not be read."),
+        ("overdrawn", "{} readings used more than their leases had; is a gateway not ours?"),
     ):
         rows = connection.execute(select(tables.journal_notes).where(note.kind == kind).order_by(note.id))
         places = [f"{row.gateway} segment {row.segment} byte {row.byte_offset} {row.call}".strip() for row in rows]
@@ -225,6 +232,51 @@ def _references(connection: Connection) -> Iterator[Finding]:
         )
         unknown = [f"{word} {number}" for number in connection.execute(query).scalars()]
         yield from _many(f"unknown_{word}", "warning", f"{{}} {word}s of readings are not in the database.", unknown)
+
+
+def _purses(connection: Connection) -> Iterator[Finding]:
+    """What purses have spent is what their readings add up to, and no hard one is beyond its funds."""
+    book, table = PurseBook(connection), tables.purse_windows
+    kept = {
+        (row.purse_id, row.window_ns): (row.spent_nano, row.pending_nano) for row in connection.execute(select(table))
+    }
+    wrong = [
+        f"purse {number} window {instant(begin)}: kept {sums}, counted {found}"
+        for (number, begin), sums in kept.items()
+        if sums != (found := recount(connection, book, book.purses[number], begin))
+    ]
+    yield from _many("purse", "error", "{} purses are not the sum of their readings.", wrong)
+    over = []
+    for (number, begin), (spent, pending) in kept.items():
+        purse = book.purses[number]
+        if not purse.hard or purse.to_ns != FOREVER_NS:
+            continue
+        left = funds_nano(connection, book, purse, begin) - spent - pending - out_nano(connection, number, begin)
+        if left < 0:
+            over.append(f"{purse.name} of account {purse.account}: {decimal(left)} {purse.currency}")
+    say = "{} hard limits are exceeded; was a limit lowered below what was spent?"
+    yield from _many("limit", "warning", say, over)
+
+
+def _leases(connection: Connection) -> Iterator[Finding]:
+    """What leases have out is what stands on their ledger accounts."""
+    lease = tables.leases.c
+    left = lease.granted_nano - lease.consumed_nano - lease.returned_nano
+    query = select(lease.purse_id, tables.purses.c.currency, *tables.sum_nano(left)).join(
+        tables.purses, tables.purses.c.id == lease.purse_id
+    ).group_by(lease.purse_id, tables.purses.c.currency)  # fmt: skip
+    wrong = []
+    for number, currency, high, low in connection.execute(query):
+        total, posted = int(high) * tables.GIGA + int(low), balance_nano(connection, f"lease:{number}:{currency}")
+        if total != posted:
+            wrong.append(
+                f"purse {number}: leases have {decimal(total)} out, the book says {decimal(posted)} {currency}"
+            )
+    yield from _many("lease", "error", "{} purses have other leases out than the book says.", wrong)
+
+
+def _audit(connection: Connection) -> Iterator[Finding]:
+    yield from _many("audit_chain", "error", "The audit log is broken at {} places.", list(broken(connection)))
 
 
 def _holds(connection: Connection, now_ns: int) -> Iterator[Finding]:

@@ -29,6 +29,7 @@ from baseload.ledger.purses import PurseBook, State, state_of
 from baseload.store import tables
 
 TTL_NS = 900_000_000_000  # how long a gateway may spend without a word from the control plane
+CLOCKS_NS = 60_000_000_000
 SHARE = 2  # a grant beyond what is needed at once takes at most this part of what is left, split among gateways
 
 
@@ -70,20 +71,24 @@ def grant(
     gateways: int,
     now_ns: int,
     settle_for_less: bool,
+    at_ns: int = 0,
 ) -> tuple[list[Granted], list[Denied]]:
     """Grants what is available. Call within `store.writing`.
 
     A want whose `need` is not there is denied; with `settle_for_less` what there is is granted where it is at least
-    `least`. `gateways`: how many share what is left.
+    `least`. `gateways`: how many share what is left. `at_ns`: the gateway's clock, which decides in which window its
+    calls arrive, where it is within CLOCKS_NS of ours.
     """
     granted: list[Granted] = []
     denied: list[Denied] = []
+    if abs(at_ns - now_ns) > CLOCKS_NS:
+        at_ns = now_ns
     for want in wants:
         purse = book.purses.get(want.purse)
         if purse is None or not purse.hard or not purse.in_force(now_ns):
             denied.append(Denied(want.purse, 0, 0))
             continue
-        state = state_of(connection, book, purse, now_ns)
+        state = state_of(connection, book, purse, at_ns)
         amount = _amount(want, state.available_nano, gateways, settle_for_less)
         if amount <= 0:
             denied.append(Denied(purse.id, max(state.available_nano, 0), state.out_nano))

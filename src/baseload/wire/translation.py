@@ -21,6 +21,7 @@ from baseload.wire.canon.carry import Target, View, Written
 from baseload.wire.canon.events import AnyEvent, Delta, Opened, Reply, Signed
 from baseload.wire.canon.fold import unfold
 from baseload.wire.canon.request import Request, Thinking, ToolCall
+from baseload.wire.canon.stop import OpenBlocks
 from baseload.wire.protocols import CLIENTS, PROVIDERS
 
 THOUGHT_MAX = 256 * 1024
@@ -46,6 +47,7 @@ class Translation:
         self._out = self._client.stream_out(view)
         self._thoughts = thoughts
         self._watch = _Watch(target.origin) if thoughts is not None else None
+        self._blocks: OpenBlocks | None = None
 
     def request(self, members: Mapping[str, Raw], model: str, stream: bool) -> Written:
         """The body for the provider. Raises Refusal for what cannot be read, Uncarried for what cannot be carried."""
@@ -78,6 +80,15 @@ class Translation:
         """The end of a stream that has begun and cannot go on."""
         return self._out.fail(refusal, call_id)
 
+    def watch_blocks(self) -> None:
+        """Remembers what is open from now on, so that the stream can be ended at any time (`stop`)."""
+        self._blocks = OpenBlocks()
+
+    def stop(self, meters: dict[str, int]) -> bytes:
+        """The proper end of a stream that goes no further: every block closed, finish reason "length", usage so far."""
+        blocks = self._blocks or OpenBlocks()
+        return self._out.write(blocks.closing(meters))
+
     def _read(self, body: bytes) -> Reply:
         return self._provider.reply_in(body, self._target)
 
@@ -86,6 +97,8 @@ class Translation:
             return b""
         if self._watch is not None:
             self._keep(events)
+        if self._blocks is not None:
+            self._blocks.see(events)
         return self._out.write(events)
 
     def _keep(self, events: list[AnyEvent]) -> None:
