@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
@@ -260,17 +260,21 @@ def test_credit_notes_that_make_a_whole_take_back_the_whole_to_the_nano_unit(nan
 
 
 STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.sampled_from(["call", "call", "unpriced", "adjust", "cny"]), st.integers(0, 4)),
-        st.tuples(st.just("issue"), st.integers(0, 4)),
-        st.tuples(st.sampled_from(["price", "credit"]), st.just(0)),
+    st.tuples(
+        st.sampled_from(["call", "call", "unpriced", "unpriced", "adjust", "cny", "issue", "issue", "price", "credit"]),
+        st.integers(0, 2),
     ),
-    min_size=4,
+    min_size=12,
     max_size=24,
 )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # every example costs a database's time: no shrinking
+)
 @given(steps=STEPS)
 def test_every_posting_is_invoiced_exactly_once(desk, steps):
     """Call number n has 2^n input tokens: as many calls as there were, with as many tokens together, are all of them.
@@ -299,6 +303,7 @@ def test_every_posting_is_invoiced_exactly_once(desk, steps):
                              accepted_ns=s.T0 + hour * s.HOUR, **changes))  # fmt: skip
 
     for position, (act, hour) in enumerate([*steps, ("price", 0)]):
+        desk.now = s.T0 + hour * s.HOUR  # a credit falls into a time that is invoiced, too
         if act == "call":
             call(hour)
         elif act == "unpriced":
@@ -316,7 +321,7 @@ def test_every_posting_is_invoiced_exactly_once(desk, steps):
             take(hour, "CNY")
         elif invoices and (open_ := [one for one in invoices if one.number not in {note.refers_to for note in notes}]):
             notes.append(desk.credit(open_[0].number, key=name))
-    for hour in range(6):  # the last one has no time of its own: it takes what came late
+    for hour in range(4):  # the last one has no time of its own: it takes what came late
         take(hour)
         take(hour, "CNY")
     for currency, number in calls.items():

@@ -29,6 +29,7 @@ COMMANDS = {
     "calls": ("baseload.cli.calls:app", "What a call used and cost."),
     "usage": ("baseload.cli.usage:app", "Tokens and money by model, account or day."),
     "bill": ("baseload.cli.usage:bill_app", "What an account owes, to the nano-unit."),
+    "invoices": ("baseload.cli.invoices:app", "What accounts are asked to pay: issue, print, credit."),
     "report": ("baseload.cli.report:app", "What dispatch expected, and what it saved against each single offer."),
     "replay": ("baseload.cli.report:replay_app", "What recorded calls would have cost by other rules."),
     "ledger": ("baseload.cli.ledger:app", "Check and export the double-entry book."),

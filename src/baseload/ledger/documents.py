@@ -48,7 +48,7 @@ class Invoicing(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields
     """What stands on every new invoice, and its series ("" = none)."""
 
     seller: Seller = Seller()
-    taxes: tuple[Tax, ...] = ()
+    taxes: list[Tax] = []
     series: str = ""
 
 

@@ -209,7 +209,7 @@ def currencies(engine: Engine, account: int | str) -> list[str]:
 def _declared(
     taxes: Iterable[Tax | Mapping[str, str]], seller: Seller | Mapping[str, str] | None, series: str
 ) -> Invoicing:
-    return invoicing({"seller": seller if seller is not None else Seller(), "taxes": tuple(taxes), "series": series})
+    return invoicing({"seller": seller if seller is not None else Seller(), "taxes": list(taxes), "series": series})
 
 
 def _check_key(key: str) -> None:
@@ -237,9 +237,8 @@ def _assemble(
     ]
     for each in earlier:
         if each.start_ns < end_ns and each.end_ns > start_ns:
-            its = f"{instant(each.start_ns)} to {instant(each.end_ns)}"
             raise Refusal(
-                f"Invoice {each.number} is for {its}, which is partly the same time.",
+                f"Invoice {each.number} is for {instant(each.start_ns)} to {instant(each.end_ns)} already.",
                 "Choose a time that no invoice of this account and currency touches.",
                 code="invoice_overlaps",
                 status=409,
