@@ -44,11 +44,14 @@ def preview(
     """
     found = common.client().get("/api/invoices/preview", account=account, **_given(month, since, until, currency))
     if common.json:
-        print_json(drafts=found["drafts"])
+        print_json(drafts=found["drafts"], open=found["open"])
         return
     _print_lines(found["drafts"])
     if not found["drafts"]:
         exits.note(f"There is nothing of {account} to invoice for this time.")
+    for state, number in found["open"].items():
+        if number:
+            exits.note(f"{number} calls are {state} and in no line yet: baseload ledger check")
 
 
 @app.command

@@ -78,11 +78,7 @@ def set_settings(ctx: Ctx, actor: Actor, body: Settings) -> Json:
 
 @router.get("/preview")
 def preview(ctx: Ctx, account: str, month: str = "", since: str = "", until: str = "", currency: str = "") -> Json:
-    return {
-        "drafts": invoices.preview(
-            ctx, account=account, since=since, until=until, month=month, currency=currency
-        )
-    }  # fmt: skip
+    return invoices.preview(ctx, account=account, since=since, until=until, month=month, currency=currency)
 
 
 @router.get("/statement")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -56,6 +57,7 @@ COLUMNS = {
     "amount": "DECIMAL(38,9)",
     "nano": "BIGINT",
 }
+_UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # control characters; turning of directions
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -165,11 +167,11 @@ def _printed(document: Document) -> dict[str, Any]:
         "start": _edge(document.start),
         "end": _edge(document.end),
         "refers_to": document.refers_to,
-        "reason": document.reason,
+        "reason": _readable(document.reason),
         "lines": [
             {
                 "line": str(line.line),
-                "text": line.text,
+                "text": _readable(line.text),
                 "kind": line.kind,
                 "late_for": line.late_for,
                 "of_line": str(line.of_line or ""),
@@ -185,6 +187,11 @@ def _printed(document: Document) -> dict[str, Any]:
         "rounding": document.rounding if document.rounding_nano else "",
         "total": document.total,
     }
+
+
+def _readable(text: str) -> str:
+    """The text as it may be printed: what would print nothing, or other words than it has, becomes a blank."""
+    return _UNREADABLE.sub(" ", text)
 
 
 def _edge(instant: str) -> str:

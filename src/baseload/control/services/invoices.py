@@ -16,8 +16,10 @@ from baseload.control.context import Context
 from baseload.control.services.times import iso, period_ns
 from baseload.errors import Refusal
 from baseload.ledger import credit_notes, invoice_files, invoices
+from baseload.ledger import usage as usages
 from baseload.ledger.documents import Document, Invoicing, invoicing
 from baseload.ledger.invoice_files import Format
+from baseload.ledger.settled import account_id
 from baseload.money.amount import Amount
 from baseload.store import tables as t
 
@@ -41,10 +43,18 @@ def set_settings(context: Context, actor: str, value: Json) -> Json:
     return declared
 
 
-def preview(context: Context, *, account: str, since: str, until: str, month: str, currency: str) -> list[Json]:
-    """What would be issued now, a draft a currency. The time may still be running."""
+def preview(context: Context, *, account: str, since: str, until: str, month: str, currency: str) -> Json:
+    """What would be issued now, a draft a currency, and how many attempts are in no line yet (to whole hours).
+
+    The time may still be running.
+    """
     start, end = period_ns(since, until, month, time.time_ns())
-    return [_whole(found) for found in _drafts(context, account, start, end, currency)]
+    drafts = [_whole(found) for found in _drafts(context, account, start, end, currency)]
+    with store.reading(context.engine) as connection:
+        number = account_id(connection, account)
+    rows = usages.usage(context.engine, start, end, by=("account",), account=number).rows
+    waiting = {"unmetered": sum(row.unmetered for row in rows), "unpriced": sum(row.unpriced for row in rows)}
+    return {"drafts": drafts, "open": waiting}
 
 
 def issue(
