@@ -18,6 +18,7 @@ app = App(name="invoices", help="What accounts are asked to pay: issue, show, pr
 COLUMNS = ("number", "kind", "account", "start", "end", "net", "tax", "total", "currency", "refers_to")
 _METERS = ("input", "cache_read", "output")
 Flag = Annotated[bool, Parameter(negative="")]
+Many = Annotated[list[str] | None, Parameter(negative="")]
 
 
 @app.command
@@ -143,7 +144,7 @@ for each in (pdf, csv, parquet):
 
 @app.command
 def credit(
-    number: str, *, line: list[str] | None = None, whole: Flag = False, reason: str, key: str = "",
+    number: str, *, line: Many = None, whole: Flag = False, reason: str, key: str = "",
     common: Common = COMMON,
 ) -> None:  # fmt: skip
     """Take back lines of an invoice, or all that is left of it, by a credit note.
@@ -177,7 +178,7 @@ def credit(
 
 @app.command
 def settings(
-    *, name: str | None = None, address: str | None = None, tax_id: str | None = None, tax: list[str] | None = None,
+    *, name: str | None = None, address: str | None = None, tax_id: str | None = None, tax: Many = None,
     no_tax: Flag = False, series: str | None = None, common: Common = COMMON,
 ) -> None:  # fmt: skip
     """Show what stands on new invoices, or change what is given.
