@@ -34,6 +34,7 @@ COMMANDS = {
     "payments": ("baseload.cli.money:payments_app", "Top-ups, refunds, credits and debits."),
     "fx": ("baseload.cli.money:fx_app", "Dated rates of exchange."),
     "audit": ("baseload.cli.money:audit_app", "Who changed what."),
+    "invoices": ("baseload.cli.invoices:app", "What accounts are asked to pay: issue, print, credit."),
     "report": ("baseload.cli.report:app", "What dispatch expected, and what it saved against each single offer."),
     "replay": ("baseload.cli.report:replay_app", "What recorded calls would have cost by other rules."),
     "ledger": ("baseload.cli.ledger:app", "Check and export the double-entry book."),

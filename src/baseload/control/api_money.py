@@ -26,7 +26,7 @@ class NewBudget(Body):
     amount: str
     name: str = ""
     soft: bool = False
-    warn: list[int] = [80, 100]
+    warn: list[int] = Field(default_factory=lambda: [80, 100])
     zone: str = "UTC"
 
 

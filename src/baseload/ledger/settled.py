@@ -60,8 +60,11 @@ def basis_of(entry: Reading, rating: Rating, prices: dict[int, PriceRow]) -> Bas
 
 
 def stream(connection: Connection, query: Select[Any]) -> Iterator[Any]:
-    """Rows, a thousand at a time: memory does not grow with the book."""
-    yield from connection.execution_options(yield_per=1000).execute(query)
+    """Rows, a thousand at a time: memory does not grow with the book.
+
+    An option of the query, not of the connection: what is written after it must not go through a server's cursor.
+    """
+    yield from connection.execute(query.execution_options(yield_per=1000))
 
 
 def account_id(connection: Connection, account: int | str) -> int:

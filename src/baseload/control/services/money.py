@@ -168,7 +168,7 @@ def list_payments(context: Context, account: str, limit: int) -> list[dict[str, 
 
 def set_rate(context: Context, actor: str, *, currency: str, rate: str, since: str) -> list[dict[str, Any]]:
     """A dated rate of exchange."""
-    from_ns = instant_ns(since) if since else time.time_ns()
+    from_ns = instant_ns(since, time.time_ns()) if since else time.time_ns()
     with store.writing(context.engine) as connection:
         if fx.keep(connection, currency, rate, from_ns, source=actor):
             audit.record(connection, actor, "fx.set", currency, {"rate": rate, "from": instant(from_ns)})
