@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import Counter
@@ -12,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.money import MoneyGrid, config, money_grid, usage_of
-from tests.gateway.harness import chat, post, read_reply
 from tests.vendors import Simulator, start
 
 ACCOUNTS = """
@@ -23,14 +21,10 @@ funding = "prepaid"
 [[accounts]]
 name = "team"
 parent = "acme"
-budgets = [{ period = "month", amount = "0.01" }]
+budgets = [{ period = "month", amount = "0.002" }]
 
 [[accounts]]
 name = "open"
-
-[[accounts]]
-name = "thin"
-funding = "prepaid"
 """
 
 
@@ -68,7 +62,7 @@ def test_an_account_that_pays_in_advance_spends_what_it_has_paid(grid: MoneyGrid
     assert purse["funds"] == "1.00"
     spent = round((tokens[0] * 1 + tokens[1] * 10) * 1000)  # nano-units
     assert round(float(purse["spent"]) * 1e9) == spent
-    assert grid.check() == []
+    assert (found := grid.check()) == [], found
 
 
 def test_a_budget_of_a_team_stops_the_team_and_not_its_parent(grid: MoneyGrid) -> None:
@@ -81,38 +75,15 @@ def test_a_budget_of_a_team_stops_the_team_and_not_its_parent(grid: MoneyGrid) -
     assert grid.call(parent).status == 200
     grid.settled()
     budget = grid.purse("team", "month")
-    assert float(budget["spent"]) <= 0.01
+    assert float(budget["spent"]) <= 0.002
     # what is left would not have paid for one more call
-    assert float(budget["available"]) + float(budget["at_gateways"]) < 0.001
-    assert grid.check() == []
+    assert float(budget["available"]) + float(budget["at_gateways"]) < 0.0005
+    assert (found := grid.check()) == [], found
 
 
 def test_nothing_limits_an_account_without_funding(grid: MoneyGrid) -> None:
     key = grid.key("open")
     assert [grid.call(key, number % 2).status for number in range(4)] == [200] * 4
-
-
-def test_a_stream_ends_cleanly_when_the_money_does(grid: MoneyGrid) -> None:
-    key = grid.key("thin")
-    topup(grid, "thin", "0.0006", "little")
-    body = chat("m", stream=True, stream_options={"include_usage": True}, max_tokens=5000)
-    body["messages"][0]["content"] = "please say 2000 words"
-    with grid.running().connect() as sock:
-        sock.sendall(post("/v1/chat/completions", body, key=key, extra="x-simulator-tokens: 2000\r\n"))
-        reply = read_reply(sock)
-    assert reply.status == 200
-    assert reply.complete
-    frames = [line[6:] for line in reply.body.decode().split("\n") if line.startswith("data: ")]
-    assert frames[-1] == "[DONE]"
-    finishes = [
-        choice["finish_reason"] for frame in frames[:-1] for choice in json.loads(frame)["choices"]
-        if choice["finish_reason"]
-    ]  # fmt: skip
-    assert len(finishes) == 1
-    grid.settled()
-    purse = grid.purse("thin")
-    assert float(purse["spent"]) <= 0.0006
-    assert grid.check() == []
 
 
 def test_lesson_31_parallel_calls_over_two_gateways_do_not_pass_a_budget(grid: MoneyGrid) -> None:
@@ -139,7 +110,7 @@ def test_lesson_31_parallel_calls_over_two_gateways_do_not_pass_a_budget(grid: M
     purse = grid.purse(account)
     assert float(purse["spent"]) <= 0.004
     assert statuses.count(200) > 3
-    assert grid.check() == []
+    assert (found := grid.check()) == [], found
 
 
 def test_lesson_39_a_killed_gateway_frees_what_it_had(grid: MoneyGrid) -> None:
@@ -160,7 +131,7 @@ def test_lesson_39_a_killed_gateway_frees_what_it_had(grid: MoneyGrid) -> None:
         return len(rows) == 1 and rows[0]["state"] == "open"
 
     grid.wait(home)
-    assert grid.check() == []
+    assert (found := grid.check()) == [], found
 
 
 def test_lesson_38_without_the_control_plane_a_lease_is_spent_and_then_nothing_is_guessed(
@@ -169,7 +140,7 @@ def test_lesson_38_without_the_control_plane_a_lease_is_spent_and_then_nothing_i
     accounts = '[[accounts]]\nname = "acme"\nfunding = "prepaid"\n'
     with money_grid(tmp_path / "home", config(vendor.base_url, accounts), limits=("lease_wait_s=0.05",)) as grid:
         key = grid.key("acme")
-        topup(grid, "acme", "0.05")
+        topup(grid, "acme", "0.003")
         grid.wait(lambda: grid.call(key).status == 200)
         grid.control.kill()
         statuses = [grid.call(key).status for _ in range(100)]
@@ -180,5 +151,5 @@ def test_lesson_38_without_the_control_plane_a_lease_is_spent_and_then_nothing_i
         grid.control.start()
         grid.wait(lambda: grid.call(key).status in (200, 429), within_s=30)
         grid.settled()
-        assert float(grid.purse("acme")["spent"]) <= 0.05
-        assert grid.check() == []
+        assert float(grid.purse("acme")["spent"]) <= 0.003
+        assert (found := grid.check()) == [], found

@@ -42,6 +42,7 @@ from sqlalchemy.types import JSON
 
 NANO_MAX = 2**62  # of one posting
 GIGA = 10**9
+_DIVISION = 8  # SQLAlchemy's rank of it
 
 metadata = MetaData(
     naming_convention={
@@ -734,6 +735,7 @@ def sum_nano(column: ColumnElement[int] | Column[int]) -> tuple[ColumnElement[in
     Integer division and remainder truncate towards zero with the sign of the dividend on both databases.
     """
     giga = text(str(GIGA))
-    high = func.coalesce(func.sum(column.op("/")(giga)), 0)
-    low = func.coalesce(func.sum(column.op("%")(giga)), 0)
+    # they bind as a division does: a difference of columns gets its brackets
+    high = func.coalesce(func.sum(column.op("/", precedence=_DIVISION)(giga)), 0)
+    low = func.coalesce(func.sum(column.op("%", precedence=_DIVISION)(giga)), 0)
     return high, low
