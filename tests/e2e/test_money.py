@@ -140,7 +140,7 @@ def test_lesson_38_without_the_control_plane_a_lease_is_spent_and_then_nothing_i
     accounts = '[[accounts]]\nname = "acme"\nfunding = "prepaid"\n'
     with money_grid(tmp_path / "home", config(vendor.base_url, accounts), limits=("lease_wait_s=0.05",)) as grid:
         key = grid.key("acme")
-        topup(grid, "acme", "0.003")
+        topup(grid, "acme", "0.0008")
         grid.wait(lambda: grid.call(key).status == 200)
         grid.control.kill()
         statuses = [grid.call(key).status for _ in range(100)]
@@ -151,5 +151,5 @@ def test_lesson_38_without_the_control_plane_a_lease_is_spent_and_then_nothing_i
         grid.control.start()
         grid.wait(lambda: grid.call(key).status in (200, 429), within_s=30)
         grid.settled()
-        assert float(grid.purse("acme")["spent"]) <= 0.003
+        assert float(grid.purse("acme")["spent"]) <= 0.0008
         assert (found := grid.check()) == [], found

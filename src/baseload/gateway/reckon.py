@@ -62,8 +62,7 @@ def hold_of(call: Call, cost: RowRates, charge: RowRates | None) -> Held:
         return Held(_checked(nano, currency), nano, nano, 0, fx, currency)
     ask, forecast, model = call.ask, call.gw.dispatcher.forecast, call.offer.model
     usual = forecast.output_tokens(key.id, model, ask.max_output, PER_MILLE)
-    least = LEAST_OUTPUT if ask.stream else forecast.output_tokens(key.id, model, ask.max_output)
-    sizes = [_hold_nano(call, cost, charge, tokens) for tokens in (usual, min(least, usual), 0)]
+    sizes = [_hold_nano(call, cost, charge, tokens) for tokens in (usual, min(LEAST_OUTPUT, usual), 0)]
     nano, floor, empty = (max(charged_rate(size, key, charge, fx), minimum) for size in sizes)
     rates = price.at(call.accepted_ns, _input_tokens(call))
     out_rate = charged_rate(rates[1] if rates is not None else 0, key, charge, fx) * ask.n
