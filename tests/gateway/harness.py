@@ -34,6 +34,7 @@ from baseload.gateway.snapshot import (
 )
 from baseload.gateway.vault import Vault, key_prefix
 from baseload.money.price import PriceRow
+from baseload.money.tariff import NONE, Rules
 
 KEY = "sk-bl-testtesttesttesttesttesttesttest"
 READY_S = 20.0
@@ -64,6 +65,8 @@ class Home:
     model_policies: dict[str, str] = field(default_factory=dict)
     groups: list[GroupRow] = field(default_factory=list)
     fx: dict[str, str] = field(default_factory=dict)
+    rules: Rules = NONE
+    margin_ppm: int = 200_000
 
     def __post_init__(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
@@ -127,7 +130,7 @@ class Home:
                 ],
                 providers=self.providers,
                 offers=self.offers,
-                tariffs=[TariffRow(id=3, name="default", margin_ppm=200_000)],
+                tariffs=[TariffRow(id=3, name="default", margin_ppm=self.margin_ppm, rules=self.rules)],
                 prices=self.prices,
                 console_url=self.console_url,
                 policies=[PolicyRow(id=ids[name], name=name, policy=policy) for name, policy in self.policies.items()],

@@ -32,6 +32,8 @@ COMMANDS = {
     "balance": ("baseload.cli.money:balance_app", "What accounts may still spend."),
     "budgets": ("baseload.cli.money:budgets_app", "Limits of spending, and how accounts pay."),
     "payments": ("baseload.cli.money:payments_app", "Top-ups, refunds, credits and debits."),
+    "codes": ("baseload.cli.money:codes_app", "Redemption codes."),
+    "alerts": ("baseload.cli.money:alerts_app", "Budgets that are nearly used up, and other news."),
     "fx": ("baseload.cli.money:fx_app", "Dated rates of exchange."),
     "audit": ("baseload.cli.money:audit_app", "Who changed what."),
     "invoices": ("baseload.cli.invoices:app", "What accounts are asked to pay: issue, print, credit."),

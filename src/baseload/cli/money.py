@@ -15,6 +15,8 @@ budgets_app = App(name="budgets", help="What limits the spending of accounts and
 payments_app = App(name="payments", help="Top-ups, refunds, credits and debits of accounts.")
 fx_app = App(name="fx", help="Dated rates of exchange, for charges in another currency than the price's.")
 audit_app = App(name="audit")
+alerts_app = App(name="alerts", help="What a person should know.")
+codes_app = App(name="codes", help="Texts that are worth an amount, once.")
 
 BALANCES = ("id", "account", "key", "name", "hard", "funds", "spent", "held", "at_gateways", "available", "currency")
 PAYMENTS = ("id", "at", "account", "kind", "amount", "currency", "key", "memo")
@@ -286,6 +288,124 @@ def audit(*, limit: int = 50, common: Common = COMMON) -> None:
     """
     rows = common.client().get("/api/audit", limit=limit)["audit"]
     print_rows(rows, ("id", "at", "actor", "action", "subject", "detail"), as_json=common.json, name="audit")
+
+
+@alerts_app.command(name="list")
+def list_alerts(*, limit: int = 50, common: Common = COMMON) -> None:
+    """List alerts, newest first: budgets that reached a part of their limit, payments that could not be posted.
+
+    Example: baseload alerts list
+
+    Parameters
+    ----------
+    limit
+        How many.
+    """
+    rows = common.client().get("/api/alerts", limit=limit)["alerts"]
+    print_rows(rows, ("id", "at", "kind", "body", "sent", "trouble"), as_json=common.json, name="alerts")
+
+
+@alerts_app.command
+def webhook(url: str, *, secret: str = "", common: Common = COMMON) -> None:
+    """Send every alert to a URL, signed.
+
+    Example: baseload alerts webhook https://ops.example/hook --secret env:ALERT_SECRET
+
+    Parameters
+    ----------
+    url
+        Where to; "" sends none.
+    secret
+        What messages are signed by: env:NAME or file:PATH, as the control plane sees it.
+    """
+    body = {"url": url, "secret": secret}
+    print_record(common.client().put("/api/hooks/alerts", body), as_json=common.json, name="hook")
+
+
+@payments_app.command
+def hook(name: str, secret: str, *, common: Common = COMMON) -> None:
+    """Take payments that a provider tells of: Stripe at /hooks/stripe, others at /hooks/payment/NAME.
+
+    Example: baseload payments hook stripe env:STRIPE_WEBHOOK_SECRET
+
+    Parameters
+    ----------
+    name
+        stripe, or a name of your own.
+    secret
+        The endpoint's signing secret: env:NAME or file:PATH, as the control plane sees it.
+    """
+    print_record(
+        common.client().put(f"/api/hooks/{segment(name)}", {"secret": secret}), as_json=common.json, name="hook"
+    )
+
+
+@codes_app.command
+def make(
+    count: int, amount: str, *, currency: str = "USD", expires_days: int = 0, memo: str = "", common: Common = COMMON
+) -> None:
+    """Make codes of an amount each; their texts are shown once.
+
+    Example: baseload codes make 10 5 --expires-days 90
+
+    Parameters
+    ----------
+    count
+        How many.
+    amount
+        What each is worth.
+    currency
+        In which currency.
+    expires_days
+        Days until they are worth nothing; 0 means never.
+    memo
+        A note.
+    """
+    body = {"count": count, "amount": amount, "currency": currency, "expires_days": expires_days, "memo": memo}
+    made = common.client().post("/api/codes", body)["codes"]
+    print_rows([{"code": code} for code in made], ("code",), as_json=common.json, name="codes")
+
+
+@codes_app.command
+def redeem(code: str, account: str, *, common: Common = COMMON) -> None:
+    """Credit a code to an account, once.
+
+    Example: baseload codes redeem BL-ABCDE-FGHJK-LMNPQ-RSTUV-WXYZ2-3 acme
+
+    Parameters
+    ----------
+    code
+        Its text; case and dashes do not matter.
+    account
+        Who gets it.
+    """
+    body = {"code": code, "account": account}
+    print_record(common.client().post("/api/codes/redeem", body)["payment"], as_json=common.json, name="payment")
+
+
+@codes_app.command(name="list")
+def list_codes(*, common: Common = COMMON) -> None:
+    """List codes by their first letters.
+
+    Example: baseload codes list
+    """
+    rows = common.client().get("/api/codes")["codes"]
+    columns = ("id", "prefix", "amount", "currency", "made", "expires", "redeemed", "revoked", "memo")
+    print_rows(rows, columns, as_json=common.json, name="codes")
+
+
+@codes_app.command
+def revoke(number: int, *, common: Common = COMMON) -> None:
+    """Make a code worthless.
+
+    Example: baseload codes revoke 3
+
+    Parameters
+    ----------
+    number
+        Its id in `baseload codes list`.
+    """
+    print_record(common.client().delete(f"/api/codes/{number}"), as_json=common.json, name="code")
 
 
 balance_app.help_epilogue = about(balance)

@@ -23,6 +23,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DatabaseError
 
 from baseload import store
+from baseload.control.alerts import Sender
 from baseload.control.app import doors
 from baseload.control.config import load
 from baseload.control.context import Context
@@ -146,7 +147,7 @@ def tcp_socket(host: str, port: int) -> socket.socket:
 
 
 async def _serve(context: Context, unix: socket.socket, tcp: socket.socket) -> None:
-    settlement, watcher = Settlement(context), Watcher(context)
+    settlement, watcher, sender = Settlement(context), Watcher(context), Sender(context)
     servers = [_server(app) for app in doors(context)]
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -155,6 +156,7 @@ async def _serve(context: Context, unix: socket.socket, tcp: socket.socket) -> N
     loop.add_signal_handler(signal.SIGHUP, watcher.ask)
     settlement.start()
     watcher.start()
+    sender.start()
     # `_serve` and not `serve`: the latter takes the process's signals for one server, and there are two.
     tasks = [loop.create_task(server._serve(sockets=[sock])) for server, sock in zip(servers, (unix, tcp), strict=True)]
     log.info("control plane of %s at %s and %s", context.home.path, context.home.socket, context.control_url)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import Field
+from starlette.concurrency import run_in_threadpool
 
-from baseload.control import audit
+from baseload.control import audit, payhooks
 from baseload.control.api import Actor, Body, Ctx, Json
 from baseload.control.services import money
+from baseload.ledger import alerts, codes
 
 router = APIRouter(prefix="/api")
 
@@ -94,3 +96,70 @@ def set_rate(ctx: Ctx, actor: Actor, body: NewRate) -> Json:
 @router.get("/audit")
 def audit_log(ctx: Ctx, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> Json:
     return {"audit": audit.latest(ctx.engine, limit)}
+
+
+class NewCodes(Body):
+    count: int = Field(default=1, ge=1, le=1000)
+    amount: str
+    currency: str = "USD"
+    expires_days: int = Field(default=0, ge=0, le=36_500)
+    memo: str = Field(default="", max_length=500)
+
+
+class Redemption(Body):
+    code: str = Field(max_length=200)
+    account: str
+
+
+class Hook(Body):
+    secret: str = ""
+    url: str = ""
+
+
+@router.get("/codes")
+def list_codes(ctx: Ctx) -> Json:
+    return {"codes": codes.codes(ctx.engine)}
+
+
+@router.post("/codes", status_code=201)
+def make_codes(ctx: Ctx, actor: Actor, body: NewCodes) -> Json:
+    return {"codes": money.make_codes(ctx, actor, **body.model_dump())}
+
+
+@router.post("/codes/redeem", status_code=201)
+def redeem_code(ctx: Ctx, actor: Actor, body: Redemption) -> Json:
+    return {"payment": money.redeem_code(ctx, actor, **body.model_dump())}
+
+
+@router.delete("/codes/{number}")
+def revoke_code(ctx: Ctx, actor: Actor, number: int) -> Json:
+    return {"revoked": money.revoke_code(ctx, actor, number=number)}
+
+
+@router.put("/hooks/{name}")
+def set_hook(ctx: Ctx, actor: Actor, name: str, body: Hook) -> Json:
+    money.set_hook(ctx, actor, name=name, **body.model_dump())
+    return {"hook": name}
+
+
+@router.get("/alerts")
+def list_alerts(ctx: Ctx, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> Json:
+    return {"alerts": alerts.latest(ctx.engine, limit)}
+
+
+hooks = APIRouter(prefix="/hooks", include_in_schema=False)
+
+
+@hooks.post("/stripe")
+async def stripe(request: Request, ctx: Ctx) -> Json:
+    """Authentic by its signature: no token."""
+    body = await request.body()
+    header = request.headers.get("stripe-signature", "")
+    return await run_in_threadpool(payhooks.receive, ctx, "stripe", header, body)
+
+
+@hooks.post("/payment/{name}")
+async def payment(request: Request, ctx: Ctx, name: str) -> Json:
+    body = await request.body()
+    header = request.headers.get("x-baseload-signature", "")
+    return await run_in_threadpool(payhooks.receive, ctx, name, header, body)

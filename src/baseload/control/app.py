@@ -34,6 +34,7 @@ def build(context: Context) -> FastAPI:
     app.include_router(api.router)
     app.include_router(api_reports.router)
     app.include_router(api_money.router)
+    app.include_router(api_money.hooks)
     app.include_router(api_grid.router)
     app.include_router(api_invoices.router)
     app.add_api_route("/healthz", _healthz, methods=["GET", "HEAD"], include_in_schema=False)

@@ -28,6 +28,7 @@ from baseload.dispatch.seen import LINES_MAX, names
 FOREVER = 1 << 63
 UNPRICED = "no price is in force"
 TRIED = "it was tried"
+BELOW_COST = "its cost is above what the account pays"
 BASE = 1_000_000  # how much less owned base load with a free place weighs
 
 
@@ -351,7 +352,8 @@ def judged(row: Row[C], wanted: Wanted, tokens: int, cost: int) -> tuple[int, in
     if wanted.only is not None and row.offer.id not in wanted.only:
         return 0, 0, "it does not hold what this request goes on from, or gives fewer choices"
     if row.key in wanted.tried:
-        return 0, 0, TRIED
+        said = wanted.tried[row.key] if isinstance(wanted.tried, dict) else TRIED
+        return 0, 0, said if said == BELOW_COST else TRIED
     if cost < 0:
         return 0, 0, f"it has no price for {tokens} input tokens"
     bound, now_ns = wanted.bound, wanted.now_ns

@@ -103,6 +103,8 @@ class Call(ABC):
         self.passage = choice.passage
         self.kind = DOORS[choice.passage.door]
         self.accepted_ns = down.accepted_ns
+        if choice.below_cost:
+            self.flags = ("below_cost",)
         self._parts: list[bytes] = []
 
     # -- the client's request

@@ -19,7 +19,7 @@ from baseload.dispatch.failover import RetryBudget
 from baseload.dispatch.forecast import Forecast, moved_milli
 from baseload.dispatch.health import OF_CREDENTIAL, CredentialHealth, OfferHealth
 from baseload.dispatch.hedge import HedgePurse
-from baseload.dispatch.market import LAST_RESORT, UNPRICED, Decision, Market, Wanted
+from baseload.dispatch.market import BELOW_COST, LAST_RESORT, UNPRICED, Decision, Market, Wanted
 from baseload.dispatch.policy import Limits, Policy
 from baseload.dispatch.prefixes import Pieces, Prefixes
 from baseload.dispatch.rules import Bound, Bounds
@@ -28,7 +28,7 @@ from baseload.errors import Refusal
 from baseload.gateway.asked import Asked
 from baseload.gateway.catalog import Catalog, Key, Offer
 from baseload.gateway.passage import Passage, passage_of
-from baseload.money.amount import round_half_even
+from baseload.money.amount import PPM, round_half_even
 from baseload.providers import limits
 from baseload.wire import refusals
 from baseload.wire.canon.carry import Uncarried
@@ -52,7 +52,7 @@ _NO_OUTPUT = frozenset(("embeddings", "gemini_embed", "rerank"))
 class Choice:
     """One attempt's offer, with what was expected of it."""
 
-    __slots__ = ("charge", "cost", "decision", "expected_tokens", "offer", "passage", "why")
+    __slots__ = ("below_cost", "charge", "cost", "decision", "expected_tokens", "offer", "passage", "why")
 
     def __init__(
         self,
@@ -69,6 +69,7 @@ class Choice:
         self.passage = passage
         self.decision = decision
         self.why = why  # there was an attempt before it: why that was not enough
+        self.below_cost = False  # the account is expected to pay less than it costs
         self.expected_tokens = decision.tokens + decision.wanted.output_tokens
 
     @property
@@ -366,7 +367,13 @@ class Merit:
                 self._cannot_carry(offer)
                 continue
             charge = asked.key.tariff.price_at(offer.model, self.at_ns)
-            return Choice(offer, cost, charge, passage, decision, why)
+            choice = Choice(offer, cost, charge, passage, decision, why)
+            if asked.key.tariff.rules.floor and self._below_floor(choice):
+                if asked.key.tariff.rules.floor == "refuse":
+                    self._useless(offer, BELOW_COST)
+                    continue
+                choice.below_cost = True
+            return choice
 
     def asking(self, offer: Offer) -> None:
         """It is being asked already, with whichever credential: not to be asked a second time at once."""
@@ -399,10 +406,31 @@ class Merit:
             elif larger and 0 < other.facts.context_max <= offer.facts.context_max:
                 self.tried[other.id, other.credential] = "its context is no larger than that of one that was too small"
 
+    def _below_floor(self, choice: Choice) -> bool:
+        """Whether the account is expected to pay less than the call costs, or than the tariff's floor above it."""
+        decision, tariff, price = choice.decision, self.asked.key.tariff, choice.charge or choice.cost
+        tokens, output = decision.tokens, decision.wanted.output_tokens
+        one, other = choice.cost.at(self.at_ns, tokens), price.at(self.at_ns, tokens)
+        if one is None or other is None:
+            return False
+        cost, paid = (rates[0] * tokens + rates[1] * output for rates in (one, other))
+        if choice.charge is None:
+            paid = paid * (PPM + tariff.margin_ppm) // PPM
+        fx = self._gw.catalog.fx
+        if price.currency != choice.cost.currency:
+            if price.currency not in fx or choice.cost.currency not in fx:
+                return False
+            (up, down), (over, under) = fx[price.currency], fx[choice.cost.currency]
+            paid, cost = paid * up * under, cost * over * down
+        return paid * PPM < cost * (PPM + tariff.rules.floor_ppm)
+
     def _cannot_carry(self, offer: Offer) -> None:
-        for other in self._gw.catalog.models[offer.model]:  # its other credentials speak no other protocol
+        self._useless(offer, "its protocol cannot carry what is asked")
+
+    def _useless(self, offer: Offer, why: str) -> None:
+        for other in self._gw.catalog.models[offer.model]:  # its other credentials are no better
             if other.id == offer.id:
-                self.useless[other.id, other.credential] = "its protocol cannot carry what is asked"
+                self.useless[other.id, other.credential] = why
 
     def explained(self) -> list[tuple[str, list[merit.Ranked]]]:
         """The merit order of each model in turn, at length."""

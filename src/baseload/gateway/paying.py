@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from baseload.gateway.journal.entries import Reading
 
 PER_MILLE = 950
-# Tokens: a call begins when its account can pay for so many, and holds what there is up to the usual. Only the last call
-# before zero is so thin: it has taken all that was left, so no second one can begin beside it.
+# Tokens: a call begins when its account can pay for so many, and holds what there is up to the usual. Only the last
+# call before zero is so thin: it has taken all that was left, so no second one can begin beside it.
 LEAST_OUTPUT = 16
 HEADROOM = 64  # tokens ahead of what was relayed: more is taken before it is needed
 GROW = 256  # tokens a hold grows by at least

@@ -30,6 +30,7 @@ from sqlalchemy.exc import IntegrityError
 from baseload import store
 from baseload.gateway.journal.entries import AnyEntry, Carry, Hold, Reading, Refused
 from baseload.gateway.journal.reader import Position, Torn, log_torn, read_from
+from baseload.ledger.alerts import budgets_reached
 from baseload.ledger.book import (
     LedgerAccounts,
     Posting,
@@ -320,6 +321,7 @@ class Settler:
                 elif rating.charge_currency == purse.currency:
                     spent[place] = spent.get(place, 0) + (rating.charge_nano or 0)
         spend(connection, spent, pending)
+        budgets_reached(connection, book, spent, self._clock())
         key = f"lease:use:{gateway}:{end.segment}:{end.offset}"
         notes = []
         for lease, nano in consume(connection, book, used, key=key, at_ns=self._clock()):

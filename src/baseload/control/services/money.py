@@ -11,13 +11,13 @@ from sqlalchemy import Connection, select
 
 from baseload import store
 from baseload.control import audit
-from baseload.control.apply import id_of
+from baseload.control.apply import id_of, set_setting, setting
 from baseload.control.config import BudgetConf
 from baseload.control.context import Context
-from baseload.control.rules import amount_nano, budget_wish
+from baseload.control.rules import amount_nano, budget_wish, credential_fault
 from baseload.control.services.times import instant_ns
 from baseload.errors import Refusal
-from baseload.ledger import fx, limits, payments, purses
+from baseload.ledger import codes, fx, limits, payments, purses
 from baseload.ledger.limits import Wish
 from baseload.ledger.purses import PurseBook, State
 from baseload.ledger.settled import account_id
@@ -151,13 +151,9 @@ def pay(
     """A top-up, refund, credit or debit; the same key again is a no-op."""
     if kind not in ("topup", "refund", "credit", "debit"):
         raise Refusal(f"{kind!r} is no payment.", "topup, refund, credit or debit.", code="kind_wrong", param="kind")
-
-    def record(connection: Connection, action: str, subject: str, detail: dict[str, Any]) -> None:
-        audit.record(connection, actor, action, subject, detail)
-
     made = payments.pay(
         context.engine, account, kind, amount_nano(amount), currency, key=key or secrets.token_hex(8), actor=actor,
-        at_ns=time.time_ns(), memo=memo, record=record,
+        at_ns=time.time_ns(), memo=memo, record=_recorder(actor),
     )  # fmt: skip
     return dict(msgspec.to_builtins(made))
 
@@ -187,3 +183,47 @@ def rates(context: Context) -> list[dict[str, Any]]:
         }
         for one in fx.list_rates(context.engine)
     ]
+
+
+def make_codes(
+    context: Context, actor: str, *, count: int, amount: str, currency: str, expires_days: int, memo: str
+) -> list[str]:
+    """New redemption codes: the only reply that holds their texts."""
+    now_ns = time.time_ns()
+    return codes.make(
+        context.engine, count, amount_nano(amount), currency, now_ns=now_ns, memo=memo,
+        expires_ns=now_ns + expires_days * 86_400 * 10**9 if expires_days else 0, record=_recorder(actor),
+    )  # fmt: skip
+
+
+def redeem_code(context: Context, actor: str, *, code: str, account: str) -> dict[str, Any]:
+    paid = codes.redeem(context.engine, code, account, actor=actor, now_ns=time.time_ns(), record=_recorder(actor))
+    return dict(msgspec.to_builtins(paid))
+
+
+def revoke_code(context: Context, actor: str, *, number: int) -> bool:
+    with store.writing(context.engine) as connection:
+        done = codes.revoke(connection, number, time.time_ns())
+        if done:
+            audit.record(connection, actor, "codes.revoke", str(number))
+    return done
+
+
+def set_hook(context: Context, actor: str, *, name: str, secret: str, url: str = "") -> None:
+    """Where payments come from (its secret), or where alerts go to (`alerts`, with a URL). Secrets by reference."""
+    if secret and (say := credential_fault(secret)):
+        raise Refusal(say, "env:NAME or file:PATH.", code="secret_literal", param="secret")
+    with store.writing(context.engine) as connection:
+        if name == "alerts":
+            set_setting(connection, "alert_webhook", {"url": url, "secret": secret})
+        else:
+            known = setting(connection, "payment_hooks", {})
+            set_setting(connection, "payment_hooks", {**known, name: secret})
+        audit.record(connection, actor, "hook.set", name, {"url": url})
+
+
+def _recorder(actor: str) -> payments.Record:
+    def record(connection: Connection, action: str, subject: str, detail: dict[str, Any]) -> None:
+        audit.record(connection, actor, action, subject, detail)
+
+    return record
