@@ -78,6 +78,7 @@ class MoneyGrid:
     control: Process
     gateways: list[Process] = field(default_factory=list)
     ports: list[int] = field(default_factory=list)
+    grid_port: int = 0
 
     @property
     def client(self) -> Client:
@@ -133,7 +134,13 @@ class MoneyGrid:
 
 @contextlib.contextmanager
 def money_grid(
-    path: Path, text: str, *, gateways: int = 1, limits: tuple[str, ...] = (), database: str = ""
+    path: Path,
+    text: str,
+    *,
+    gateways: int = 1,
+    limits: tuple[str, ...] = (),
+    database: str = "",
+    grid_port: int = 0,
 ) -> Iterator[MoneyGrid]:
     """Started, with every gateway ready. `limits`: NAME=NUMBER of the gateways."""
     home = Home(path)
@@ -144,7 +151,9 @@ def money_grid(
     if database:
         env["BASELOAD_DATABASE"] = database
     words = [sys.executable, "-m", "baseload.control", "--home", str(path), "--port", str(free_port()), "--no-engine"]
-    grid = MoneyGrid(home, Process("control", words, path / "logs" / "control.log", env))
+    if grid_port:
+        words += ["--grid-port", str(grid_port)]
+    grid = MoneyGrid(home, Process("control", words, path / "logs" / "control.log", env), grid_port=grid_port)
     try:
         grid.control.start()
         grid.wait(lambda: home.socket.exists() and home.snapshot.exists() and grid.client.get("/api/status"))

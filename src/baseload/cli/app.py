@@ -19,6 +19,8 @@ COMMANDS = {
     "init": ("baseload.cli.init:app", "Print a commented example of baseload.toml."),
     "apply": ("baseload.cli.init:apply_app", "Apply baseload.toml now, or show what would change."),
     "accounts": ("baseload.cli.accounts:app", "Who pays."),
+    "gateways": ("baseload.cli.gateways:app", "Gateways on other machines."),
+    "gateway": ("baseload.cli.gateways:gateway_app", "Run one gateway that joins a control plane elsewhere."),
     "keys": ("baseload.cli.keys:app", "Credentials of accounts."),
     "policies": ("baseload.cli.policies:app", "What may serve a call and what is best."),
     "providers": ("baseload.cli.providers:app", "Where tokens come from."),

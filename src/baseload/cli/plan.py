@@ -42,11 +42,13 @@ class Plan:
     engine_port: int
     gateways: int
     fsync: str = "off"
+    grid: tuple[str, int] = ("127.0.0.1", 0)
 
     @classmethod
     def of(
-        cls, home: Home, *, host: str, port: int, control_port: int, engine_port: int, gateways: int, fsync: str = "off"
-    ) -> Plan:
+        cls, home: Home, *, host: str, port: int, control_port: int, engine_port: int, gateways: int,
+        fsync: str = "off", grid: tuple[str, int] = ("127.0.0.1", 0),
+    ) -> Plan:  # fmt: skip
         """Chooses the ports; refuses a taken one before anything has started."""
         return cls(
             home,
@@ -56,6 +58,7 @@ class Plan:
             free_port("127.0.0.1", engine_port if can_bind("127.0.0.1", engine_port) else 0, "engine", "--engine-port"),
             gateways,
             fsync,
+            (grid[0], free_port(*grid, "port for gateways", "--grid-port") if grid[1] else 0),
         )
 
     @property
@@ -256,6 +259,8 @@ class Stack:
     def _control_command(self, engine: bool) -> list[str]:
         words = [sys.executable, "-m", "baseload.control", "--home", str(self.home.path)]
         words += ["--host", "127.0.0.1", "--port", str(self.plan.control_port)]
+        if self.plan.grid[1]:
+            words += ["--grid-host", self.plan.grid[0], "--grid-port", str(self.plan.grid[1])]
         return words + (["--engine-port", str(self.plan.engine_port)] if engine else ["--no-engine"])
 
     def _gateway_command(self, number: int) -> list[str]:

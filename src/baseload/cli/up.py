@@ -37,6 +37,8 @@ def up(
     engine_port: int = runfile.ENGINE_PORT,
     gateways: int = 1,
     engine: bool = True,
+    grid_port: int = 0,
+    grid_host: str = "127.0.0.1",
     fsync: Literal["off", "group"] = "off",
     json: Annotated[bool, Parameter(negative="")] = False,
     local: Local = LOCAL,
@@ -63,6 +65,10 @@ def up(
         Where the embedded engine answers, on 127.0.0.1; if taken, a free one is chosen.
     gateways
         How many gateway processes share the port.
+    grid_port
+        Where gateways on other machines join, by TLS (8403 is usual); 0: nowhere.
+    grid_host
+        The address of that port.
     engine
         Run the embedded engine, if the configuration has one.
     fsync
@@ -85,6 +91,7 @@ def up(
             engine_port=engine_port,
             gateways=gateways,
             fsync=fsync,
+            grid=(grid_host, grid_port),
         )
         stack = Stack(plan, engine=engine, say=exits.note)
         try:

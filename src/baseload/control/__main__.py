@@ -17,6 +17,7 @@ import stat
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from sqlalchemy import Engine
@@ -24,10 +25,11 @@ from sqlalchemy.exc import DatabaseError
 
 from baseload import store
 from baseload.control.alerts import Sender
-from baseload.control.app import doors
+from baseload.control.app import doors, grid_door
 from baseload.control.config import load
 from baseload.control.context import Context
 from baseload.control.desired import EngineOptions, resolve
+from baseload.control.gridtls import certificate
 from baseload.control.home import Home
 from baseload.control.publish import Publisher
 from baseload.control.services import admin, config
@@ -49,7 +51,9 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         context = prepare(Home.at(given.home), given.host, given.port, 0 if given.no_engine else given.engine_port)
-        sockets = (unix_socket(context.home), tcp_socket(given.host, given.port))
+        sockets = [unix_socket(context.home), tcp_socket(given.host, given.port)]
+        if given.grid_port:
+            sockets.append(tcp_socket(given.grid_host, given.grid_port))
     except Refusal as refusal:
         print(f"baseload control: {refusal}", file=sys.stderr)
         return 2
@@ -57,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
         log.warning(
             "the control plane listens on %s without TLS: put a TLS proxy before it, or use 127.0.0.1", given.host
         )
-    asyncio.run(_serve(context, *sockets))
+    asyncio.run(_serve(context, sockets))
     context.home.socket.unlink(missing_ok=True)
     store.dispose(context.engine)
     log.info("the control plane has stopped")
@@ -146,9 +150,13 @@ def tcp_socket(host: str, port: int) -> socket.socket:
     return sock
 
 
-async def _serve(context: Context, unix: socket.socket, tcp: socket.socket) -> None:
+async def _serve(context: Context, sockets: list[socket.socket]) -> None:
     settlement, watcher, sender = Settlement(context), Watcher(context), Sender(context)
     servers = [_server(app) for app in doors(context)]
+    if len(sockets) > len(servers):
+        public, private, _ = certificate(context.home.path)
+        servers.append(_server(grid_door(context), ssl_certfile=str(public), ssl_keyfile=str(private)))
+        log.info("gateways elsewhere join at port %d", sockets[-1].getsockname()[1])
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -158,7 +166,7 @@ async def _serve(context: Context, unix: socket.socket, tcp: socket.socket) -> N
     watcher.start()
     sender.start()
     # `_serve` and not `serve`: the latter takes the process's signals for one server, and there are two.
-    tasks = [loop.create_task(server._serve(sockets=[sock])) for server, sock in zip(servers, (unix, tcp), strict=True)]
+    tasks = [loop.create_task(server._serve(sockets=[sock])) for server, sock in zip(servers, sockets, strict=True)]
     log.info("control plane of %s at %s and %s", context.home.path, context.home.socket, context.control_url)
     await asyncio.wait([loop.create_task(stop.wait()), *tasks], return_when=asyncio.FIRST_COMPLETED)
     context.stopping.set()
@@ -168,9 +176,10 @@ async def _serve(context: Context, unix: socket.socket, tcp: socket.socket) -> N
     await asyncio.to_thread(settlement.join, LAST_DRAIN_S + 5)
 
 
-def _server(app: object) -> uvicorn.Server:
+def _server(app: object, **tls: Any) -> uvicorn.Server:
     config_ = uvicorn.Config(
         app,  # type: ignore[arg-type]
+        **tls,
         loop="none",
         http="httptools",
         ws="none",
@@ -189,6 +198,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--home", type=Path, help="the home (default BASELOAD_HOME, ~/.baseload)")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8401)
+    parser.add_argument("--grid-port", type=int, default=0, help="where gateways elsewhere join, by TLS; 0 = nowhere")
+    parser.add_argument("--grid-host", default="127.0.0.1")
     parser.add_argument("--engine-port", type=int, default=8402, help="where the embedded engine answers on 127.0.0.1")
     parser.add_argument("--no-engine", action="store_true", help="offer no embedded engine, whatever the file says")
     return parser

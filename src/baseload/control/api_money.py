@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from baseload.control import audit, payhooks
+from baseload.control import audit, gridtls, payhooks
 from baseload.control.api import Actor, Body, Ctx, Json
 from baseload.control.services import money
 from baseload.ledger import alerts, codes
@@ -145,6 +145,25 @@ def set_hook(ctx: Ctx, actor: Actor, name: str, body: Hook) -> Json:
 @router.get("/alerts")
 def list_alerts(ctx: Ctx, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> Json:
     return {"alerts": alerts.latest(ctx.engine, limit)}
+
+
+class Invite(Body):
+    name: str
+
+
+@router.get("/gateways")
+def list_gateways(ctx: Ctx) -> Json:
+    return {"gateways": gridtls.list_gateways(ctx)}
+
+
+@router.post("/gateways", status_code=201)
+def invite_gateway(ctx: Ctx, actor: Actor, body: Invite) -> Json:
+    return {"join": gridtls.invite(ctx, actor, name=body.name)}
+
+
+@router.delete("/gateways/{name}")
+def retire_gateway(ctx: Ctx, actor: Actor, name: str) -> Json:
+    return {"gateway": gridtls.retire(ctx, actor, name=name)}
 
 
 hooks = APIRouter(prefix="/hooks", include_in_schema=False)

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from baseload import __version__
-from baseload.control import api, api_grid, api_invoices, api_money, api_reports, welcome
+from baseload.control import api, api_grid, api_invoices, api_money, api_reports, gridtls, welcome
 from baseload.control.context import Context
 from baseload.control.door import BODY_MAX, App, SocketDoor, TcpDoor, problem
 from baseload.control.services import admin
@@ -44,6 +44,18 @@ def build(context: Context) -> FastAPI:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _failed)
     return app
+
+
+def grid_door(context: Context) -> App:
+    """For gateways elsewhere: /grid and nothing else."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, max_body_size=gridtls.BODY_MAX)
+    app.state.context = context
+    app.include_router(api_grid.router)
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _failed)
+    return gridtls.GridDoor(app, context)
 
 
 def doors(context: Context) -> tuple[App, App]:

@@ -13,6 +13,7 @@ from baseload.control.desired import EngineOptions
 from baseload.control.grid import Grid
 from baseload.control.home import Home
 from baseload.control.publish import Publisher
+from baseload.control.shipped import Shipments
 from baseload.gateway.vault import Vault
 
 
@@ -42,9 +43,11 @@ class Context:
     configuring: threading.Lock = field(default_factory=threading.Lock)  # one application of the file at a time
     stopping: threading.Event = field(default_factory=threading.Event)
     grid: Grid = field(init=False)  # what this control plane and its gateways say to each other
+    shipments: Shipments = field(init=False)  # journals of gateways elsewhere
 
     def __post_init__(self) -> None:
         self.grid = Grid(self.engine)
+        self.shipments = Shipments(self.home.journal)
 
     def changed(self) -> None:
         """After a change of configuration: gateways learn of it by the next snapshot."""

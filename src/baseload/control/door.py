@@ -41,7 +41,7 @@ class SocketDoor:
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             scope.setdefault("state", {})["actor"] = "socket"
-        await self._app(scope, receive, _with_headers(send) if scope["type"] == "http" else send)
+        await self._app(scope, receive, with_headers(send) if scope["type"] == "http" else send)
 
 
 class TcpDoor:
@@ -56,7 +56,7 @@ class TcpDoor:
             return
         if scope["type"] != "http":
             raise ValueError(f"no {scope['type']} here")
-        send = _with_headers(send)
+        send = with_headers(send)
         signed = scope["method"] == "POST" and scope["path"].startswith(SIGNED)
         if signed or (scope["method"], scope["path"]) in OPEN:
             scope.setdefault("state", {})["actor"] = "anyone"
@@ -97,7 +97,9 @@ def problem(refusal: Refusal) -> Response:
     return JSONResponse({"error": body}, status_code=refusal.status, headers=headers)
 
 
-def _with_headers(send: Any) -> Any:
+def with_headers(send: Any) -> Any:
+    """Every answer forbids what a page could be made to do."""
+
     async def sender(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             present = {name.lower() for name, _ in message.get("headers", ())}

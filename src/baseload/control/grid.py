@@ -133,11 +133,29 @@ class Grid:
         lease = tables.leases.c
         with store.reading(self._engine) as connection:
             names = set(connection.execute(select(lease.journal).where(lease.state == "open").distinct()).scalars())
+            gateway = tables.gateways.c  # a gateway elsewhere may be cut off and spend on: only a person retires it
+            query = select(gateway.name).where(gateway.hash.is_not(None), gateway.retired_ns == 0)
+            elsewhere = set(connection.execute(query).scalars())
         with self._changed:
             return {
                 name for name in names
-                if (found := self._watchers.get(name)) is None or now_s - found.heard_s > within_s
+                if name.rpartition("-")[0] not in elsewhere
+                and (
+                    (found := self._watchers.get(name)) is None or now_s - found.heard_s > within_s
+                )
             }  # fmt: skip
+
+    def heard(self) -> dict[str, int]:
+        """Journal -> whole seconds since its gateway has spoken."""
+        now_s = time.monotonic()
+        with self._changed:
+            return {name: int(now_s - one.heard_s) for name, one in self._watchers.items()}
+
+    def remote_changed(self) -> None:
+        """A gateway elsewhere was retired: it is looked after at once."""
+        with self._changed:
+            for watcher in self._watchers.values():
+                watcher.wake()
 
     # -- leases
 
@@ -249,7 +267,10 @@ class Grid:
         return News(watcher.number, recall, self._snapshot, gateways)
 
 
-def only_gateways(actor: str) -> None:
-    """Raises Refusal for anybody who came in through another door."""
-    if actor != "socket":
+def only_gateways(actor: str, journal: str = "") -> None:
+    """Raises Refusal for anybody who is no gateway, and for one that speaks for another's journal."""
+    own = actor == "socket"
+    if actor.startswith("gateway:"):
+        own = not journal or journal.rpartition("-")[0] == actor.removeprefix("gateway:")
+    if not own:
         raise Refusal("This is for gateways.", code="gateways_only", status=403)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from baseload.errors import Refusal
 from baseload.gateway.limits import Limits, read_limits
+from baseload.gateway.remote import place_of
 from baseload.gateway.serve import Settings, run
 
 _PR_SET_PDEATHSIG = 1
@@ -32,6 +33,8 @@ def main() -> int:
     parser.add_argument(
         "--limit", action="append", default=[], metavar="NAME=NUMBER", help="another limit; names in limits.py"
     )
+    parser.add_argument("--remote", action="store_true", help="the control plane is elsewhere")
+    parser.add_argument("--control", default="", help="where, as https://HOST:PORT; BASELOAD_JOIN holds the join text")
     parser.add_argument("--with-parent", action="store_true", help="end when the parent process does")
     given = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
@@ -50,6 +53,9 @@ def main() -> int:
                 reuse_port=given.reuse_port,
                 fsync=given.fsync,
                 limits=limits,
+                place=place_of(given.home, given.control, os.environ.pop("BASELOAD_JOIN", ""))
+                if given.remote
+                else None,
             )
         )
     except Refusal as refusal:

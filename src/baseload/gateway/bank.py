@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -98,10 +98,16 @@ class Bank:
         self._starving: list[tuple[list[Pocket], Callable[[], None]]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._number = 0
+        self._fetch: Callable[[], Awaitable[None]] | None = None
         self.asks = self.waits = self.refused = 0
         self.away = False  # the control plane did not answer the last time
         self._look_at = 0.0
         gateway.wheel.every_step.append(self._step)
+
+    def elsewhere(self, place: Place, fetch: Callable[[], Awaitable[None]]) -> None:
+        """The control plane is on another machine: snapshots are fetched from it."""
+        self._ask, self._wait = Link(place), Link(place)
+        self._fetch = fetch
 
     def start(self) -> None:
         """Begins to speak with the control plane."""
@@ -287,4 +293,6 @@ class Bank:
                 self._gw.funds.recall(news.recall)
                 self._wake.set()
             if news.snapshot > self._gw.catalog.version:
+                if self._fetch is not None:
+                    await self._fetch()
                 self._gw.look_for_news()

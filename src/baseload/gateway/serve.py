@@ -26,6 +26,8 @@ from baseload.gateway.core import Gateway
 from baseload.gateway.downstream import Downstream
 from baseload.gateway.journal.recovery import open_journal
 from baseload.gateway.limits import Limits
+from baseload.gateway.link import Place
+from baseload.gateway.remote import Shipper, join
 from baseload.gateway.vault import Vault
 
 log = logging.getLogger("baseload.gateway")
@@ -43,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     reuse_port: bool = False
     fsync: str = "off"
     limits: Limits = Limits()
+    place: Place | None = None  # of a control plane elsewhere; None = in this home
 
 
 def run(settings: Settings) -> None:
@@ -58,6 +61,9 @@ def run(settings: Settings) -> None:
 
 async def _main(loop: asyncio.AbstractEventLoop, settings: Settings) -> None:
     home = settings.home
+    if settings.place is not None:
+        await join(home, settings.place)
+        (home / "journal").mkdir(mode=0o700, exist_ok=True)
     vault = Vault.open(home)
     path = home / "snapshot.msgpack"
     try:
@@ -67,6 +73,13 @@ async def _main(loop: asyncio.AbstractEventLoop, settings: Settings) -> None:
     journal = open_journal(home / "journal" / settings.id, settings.id, time.time_ns(), fsync=settings.fsync)
     gateway = Gateway(loop, follower.first, journal, settings.limits, str(home / "control.sock"))
     gateway.look_for_news = lambda: follower.look(gateway)
+    shipper = None
+    if settings.place is not None:
+        place = settings.place
+        gateway.bank.elsewhere(place, lambda: join(home, place))
+        gateway.bank.start()
+        shipper = Shipper(journal, place, gateway.bank.journal.rpartition("-")[2])
+        shipper.start(loop)
     try:
         server = await loop.create_server(
             lambda: Downstream(gateway), sock=_listen(settings), backlog=4096, start_serving=True
@@ -110,6 +123,8 @@ async def _main(loop: asyncio.AbstractEventLoop, settings: Settings) -> None:
                 "The journal's last entries could not be written.", f"Look at the disk of {journal.directory}."
             )
         await asyncio.sleep(0.5)
+    if shipper is not None and not await shipper.stop():
+        log.warning("the control plane does not have all of the journal; start this gateway again to send the rest")
     await gateway.bank.stop()
     log.info("gateway %s has stopped", settings.id)
 

@@ -299,6 +299,11 @@ class JournalWriter:
         return Position(self._sequence, self._offset)
 
     @property
+    def closed(self) -> bool:
+        """Nothing will be written any more; the last segment has its real length."""
+        return self._fd < 0
+
+    @property
     def unflushed_bytes(self) -> int:
         """Appended and not in the file yet."""
         return len(self._buffer) + sum(map(len, self._sealed))
