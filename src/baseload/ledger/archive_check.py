@@ -35,8 +35,8 @@ _EXAMPLES = 3
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """`check`: missing | changed | unreadable | amounts are errors, unknown (a file nobody noted) a warning, behind (the
-    day has changed since: archive it again) info."""
+    """`check`: missing | changed | unreadable | amounts are errors, unknown (nobody noted this file) a warning, behind
+    (the day has changed since: archive it again) info."""
 
     file: str
     check: str
