@@ -25,7 +25,7 @@ LAST = 2 * CALLS // STEP - 5  # a copy is made before the journal's end, however
 
 @pytest.fixture
 def growing(engine, tmp_path):
-    """A book into which a thread settles a journal, step by step; `begun` after the first step, `go` lets it come to the end."""
+    """A book into which a thread settles a journal: `begun` after its first step, `go` lets it come to the end."""
     s.configure(engine)
     entries = []
     for number in range(CALLS):
