@@ -96,6 +96,7 @@ STATUS = {
     "invalid_request": 400,
     "no_provider": 503,
     "overloaded": 503,
+    "funds_unknown": 503,
     "no_offer_fits": 400,
     "draining": 503,
 }
@@ -192,6 +193,7 @@ MUST_SEE = {
         (529, "overloaded_error"),
         (503, "UNAVAILABLE"),
     ),
+    "funds_unknown": ((503, "server_error", "funds_unknown"), (529, "overloaded_error"), (503, "UNAVAILABLE")),
     "overloaded": ((503, "server_error", "overloaded"), (529, "overloaded_error"), (503, "UNAVAILABLE")),
     "unsupported_after_translation": (
         (400, "invalid_request_error", "unsupported_after_translation"),

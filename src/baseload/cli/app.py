@@ -43,6 +43,7 @@ COMMANDS = {
     "replay": ("baseload.cli.report:replay_app", "What recorded calls would have cost by other rules."),
     "ledger": ("baseload.cli.ledger:app", "Check and export the double-entry book."),
     "backup": ("baseload.cli.ledger:backup_app", "Write a consistent copy of the database to a file."),
+    "archive": ("baseload.cli.archive:app", "Readings of days that are over to Parquet files, and their proof."),
     "admin-token": ("baseload.cli.admin:app", "The administrator's token."),
     "completion": ("baseload.cli.completion:app", "Tab completion for your shell."),
 }

@@ -62,9 +62,9 @@ class Client:
             return _opened(reply.status, reply.read(), self.where)
 
     @contextlib.contextmanager
-    def download(self, method: str, path: str, **params: Any) -> Iterator[Iterator[bytes]]:
+    def download(self, method: str, path: str, *, body: Any = None, **params: Any) -> Iterator[Iterator[bytes]]:
         """The reply's body in pieces, for what may be large."""
-        with self._exchange(method, path, params, None) as reply:
+        with self._exchange(method, path, params, body) as reply:
             if reply.status >= 400:
                 _opened(reply.status, reply.read(), self.where)
             yield pieces(reply)

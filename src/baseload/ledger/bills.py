@@ -9,6 +9,7 @@ A bill names the last transaction it includes. Asked again with `upto` it is the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Engine, case, func, select
@@ -16,10 +17,11 @@ from sqlalchemy import ColumnElement, Connection, Engine, case, func, select
 from baseload import store
 from baseload.ledger.charging import Applied, RuleBook
 from baseload.ledger.prices import load_prices
-from baseload.ledger.rating import SETTLED, UNMETERED, UNPRICED, rate_reading
+from baseload.ledger.rating import SETTLED, UNMETERED, UNPRICED, Rating, rate_reading
 from baseload.ledger.rows import decode_meters
 from baseload.ledger.settled import READINGS, account_id, basis_of, entry_of, names, rating_of, readings_query, stream
 from baseload.ledger.texts import decimal, instant
+from baseload.money.price import PriceRow
 from baseload.store import tables
 from baseload.wire.usage import price_meters
 
@@ -228,26 +230,32 @@ def differences(connection: Connection, *conditions: ColumnElement[bool]) -> Ite
         rating = rating_of(row)
         if rating.state != SETTLED:
             continue
-        entry = entry_of(row)
-        basis = basis_of(entry, rating, prices)
-        if row.rule:
-            basis = basis._replace(minimum_nano=rules.by_id(row.rule).minimum_nano)
-        again = rate_reading(entry, basis, price_meters(entry.meters))
-        if row.list_nano is not None:
-            applied = Applied(row.rule, row.list_nano, row.discount_ppm, row.allowance_nano, row.absorbed_nano)
-            if again.charge_nano == applied.list_nano:
-                again = again._replace(charge_nano=applied.charge_nano())
+        again = rated_again(row, rating, prices, rules)
         said = (rating.cost_nano, rating.cost_currency, rating.charge_nano, rating.charge_currency)
         posted = (row.posted_cost, row.posted_cost_currency, row.posted_charge, row.posted_charge_currency)
         if again[2:6] != said:
-            why = f"recorded {_pair(said)}, computed {_pair(again[2:6])} {again.detail}".strip()
+            why = f"recorded {pair(said)}, computed {pair(again[2:6])} {again.detail}".strip()
         elif posted != said:
-            why = f"recorded {_pair(said)}, posted {_pair(posted)}"
+            why = f"recorded {pair(said)}, posted {pair(posted)}"
         else:
             continue
         yield Difference(reading=row.id, call=row.call, attempt=row.attempt, say=why)
 
 
-def _pair(amounts: tuple[int | str | None, ...]) -> str:
+def rated_again(row: Any, rating: Rating, prices: dict[int, PriceRow], rules: RuleBook) -> Rating:
+    """A settled reading rated from its meters, price rows and rules. `row`: of `readings_query`, with its `charges`."""
+    entry = entry_of(row)
+    basis = basis_of(entry, rating, prices)
+    if row.rule:
+        basis = basis._replace(minimum_nano=rules.by_id(row.rule).minimum_nano)
+    again = rate_reading(entry, basis, price_meters(entry.meters))
+    if row.list_nano is not None:
+        applied = Applied(row.rule, row.list_nano, row.discount_ppm, row.allowance_nano, row.absorbed_nano)
+        if again.charge_nano == applied.list_nano:
+            again = again._replace(charge_nano=applied.charge_nano())
+    return again
+
+
+def pair(amounts: tuple[int | str | None, ...]) -> str:
     cost, cost_currency, charge, charge_currency = amounts
     return f"cost {cost} {cost_currency}, charge {charge} {charge_currency} (nano)"

@@ -20,6 +20,7 @@ import msgspec
 
 from baseload.errors import Refusal
 from baseload.ledger.documents import Document, Line
+from baseload.ledger.parquet import connect, load
 from baseload.ledger.rows import usage_meter
 
 Format = Literal["csv", "parquet", "pdf"]
@@ -121,14 +122,12 @@ def _no_formula(text: str) -> str:
 
 def to_parquet(documents: Iterable[Document]) -> bytes:
     """Amounts as DECIMAL(38, 9), written from their text: exact."""
-    duckdb = _load("duckdb")
     columns = ", ".join(f'"{name}" {kind}' for name, kind in COLUMNS.items())
     marks = ", ".join("?" * len(COLUMNS))
     values = [[row[name] for name in COLUMNS] for row in rows(documents)]
-    options = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "threads": "1"}
     with tempfile.TemporaryDirectory(prefix="baseload-") as folder:
         path = Path(folder) / "statement.parquet"
-        connection = duckdb.connect(":memory:", config=options)  # nothing is fetched at run time
+        connection = connect()
         try:
             connection.execute(f"CREATE TABLE statement ({columns})")
             if values:
@@ -144,7 +143,7 @@ def to_pdf(document: Document, *, format: Literal["pdf", "png"] = "pdf") -> byte
 
     format: "png" gives the first page as a picture.
     """
-    typst = _load("typst")
+    typst = load("typst")
     made: bytes | list[bytes] = typst.compile(
         TEMPLATE.read_bytes(),
         root=str(TEMPLATE.parent),
@@ -197,17 +196,3 @@ def _readable(text: str) -> str:
 def _edge(instant: str) -> str:
     """A day where an instant is its begin, else to the second."""
     return instant[:10] if instant[10:] == "T00:00:00.000000000Z" else f"{instant[:10]} {instant[11:19]}"
-
-
-def _load(name: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise Refusal(
-            f"{name} is not installed.",
-            "Install the extra: pip install 'baseload[reports]'",
-            code="extra_missing",
-            status=501,
-        ) from error

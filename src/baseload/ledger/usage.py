@@ -93,7 +93,9 @@ def usage(
     groups = [_group(name) for name in by]
     counts = [cast(func.sum(table[name]), BigInteger).label(name) for name in tables.USAGE_COUNTS]
     money = [half for name in ("cost_nano", "charge_nano") for half in tables.sum_nano(table[name])]
-    source = tables.usage_hours.outerjoin(tables.offers, tables.offers.c.id == table.offer)
+    source: Any = tables.usage_hours
+    if provider is not None or "provider" in by:  # a look-up a row: only where it says something
+        source = source.outerjoin(tables.offers, tables.offers.c.id == table.offer)
     query = select(*groups, table.cost_currency, table.charge_currency, *counts, *money).select_from(source)
     query = query.where(*conditions).group_by(*groups, table.cost_currency, table.charge_currency)
     rows: dict[tuple[Any, ...], UsageRow] = {}
