@@ -21,7 +21,7 @@ name = "acme"
 funding = "prepaid"
 budgets = [{ period = "month", amount = "100" }]
 """
-CALLS = 500
+CALLS = 300
 
 
 def hammer(grid: MoneyGrid, key: str, number: int, seen: list[tuple[int, str, str]], stop: threading.Event) -> None:
@@ -62,7 +62,7 @@ def test_kills_of_everything_while_a_balance_ends(backend: str, tmp_path: Path) 
         for client in clients:
             client.start()
         begun = time.monotonic()
-        while len(seen) < CALLS and time.monotonic() - begun < 12:
+        while len(seen) < CALLS and time.monotonic() - begun < 8:
             time.sleep(chance.uniform(0.3, 0.9))
             what = chance.choice(("gateway", "gateway", "control", "database"))
             if what == "gateway":
@@ -81,7 +81,7 @@ def test_kills_of_everything_while_a_balance_ends(backend: str, tmp_path: Path) 
             client.join()
         statuses = Counter((status, code) for status, _, code in seen)
         served = [call for status, call, _ in seen if status == 200]
-        assert len(served) > 30, statuses
+        assert len(served) > 20, statuses
         assert {status for status, _ in statuses} <= {200, 429, 503}, statuses
         grid.wait(lambda: grid.client.get("/api/status"), within_s=40)
 

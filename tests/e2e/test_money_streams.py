@@ -122,9 +122,9 @@ def test_a_stream_ends_cleanly_when_the_money_does(grid: MoneyGrid, client: str,
     attempt = found["attempts"][0]
     assert attempt["outcome"] == "stopped"
     assert "out_of_money" in attempt["flags"]
-    # the money went into the stream, but for one read of many frames at the most, and not a nano-unit more
+    # the money went into the stream, but for a read or two of many frames, and not a nano-unit more
     purse = grid.wait(lambda: (one := grid.purse(account))["spent"] != "0.00" and one)
-    assert 0.006 <= float(purse["spent"]) <= 0.012
+    assert 0.002 <= float(purse["spent"]) <= 0.012
 
 
 def test_the_book_is_sound_after_all_of_them(grid: MoneyGrid) -> None:

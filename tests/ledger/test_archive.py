@@ -317,7 +317,7 @@ def test_rows_are_held_a_batch_at_a_time(desk, monkeypatch):
         archive(desk.engine, start, start + DAY, desk.folder, "test")
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < 1.3 * peaks[0]
+    assert peaks[1] < 1.8 * peaks[0]  # of two and a half times as many
     found = duckdb.sql(f"SELECT DISTINCT compression FROM parquet_metadata('{desk.folder / FILE}')").fetchall()
     assert found == [("ZSTD",)]
 
