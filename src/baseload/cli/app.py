@@ -41,6 +41,7 @@ COMMANDS = {
     "invoices": ("baseload.cli.invoices:app", "What accounts are asked to pay: issue, print, credit."),
     "report": ("baseload.cli.report:app", "What dispatch expected, and what it saved against each single offer."),
     "replay": ("baseload.cli.report:replay_app", "What recorded calls would have cost by other rules."),
+    "reconcile": ("baseload.cli.reconcile:app", "What vendors bill, beside what the book says."),
     "ledger": ("baseload.cli.ledger:app", "Check and export the double-entry book."),
     "backup": ("baseload.cli.ledger:backup_app", "Write a consistent copy of the database to a file."),
     "archive": ("baseload.cli.archive:app", "Readings of days that are over to Parquet files, and their proof."),

@@ -11,7 +11,17 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from baseload import __version__
-from baseload.control import api, api_archive, api_grid, api_invoices, api_money, api_reports, gridtls, welcome
+from baseload.control import (
+    api,
+    api_archive,
+    api_grid,
+    api_invoices,
+    api_money,
+    api_reconcile,
+    api_reports,
+    gridtls,
+    welcome,
+)
 from baseload.control.context import Context
 from baseload.control.door import BODY_MAX, App, SocketDoor, TcpDoor, problem
 from baseload.control.services import admin
@@ -38,6 +48,7 @@ def build(context: Context) -> FastAPI:
     app.include_router(api_grid.router)
     app.include_router(api_invoices.router)
     app.include_router(api_archive.router)
+    app.include_router(api_reconcile.router)
     app.add_api_route("/healthz", _healthz, methods=["GET", "HEAD"], include_in_schema=False)
     app.add_api_route("/", _welcome, methods=["GET", "HEAD"], include_in_schema=False)
     app.add_exception_handler(Refusal, _refused)

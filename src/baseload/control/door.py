@@ -22,7 +22,8 @@ Verify = Callable[[str], str | None]  # token -> who, or None
 
 OPEN = {("GET", "/"), ("HEAD", "/"), ("GET", "/healthz"), ("HEAD", "/healthz")}
 SIGNED = "/hooks/"  # what comes here proves by its own signature who sent it
-BODY_MAX = 2**20  # bytes of an admin request; the largest real one is a few KB
+BODY_MAX = 32 * 2**20  # bytes of an admin request: a vendor's statement; others are a few KB
+HOOK_MAX = 2**20  # of what strangers may send
 HEADERS = {
     b"content-security-policy": b"default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
     b"x-content-type-options": b"nosniff",
@@ -58,6 +59,10 @@ class TcpDoor:
             raise ValueError(f"no {scope['type']} here")
         send = with_headers(send)
         signed = scope["method"] == "POST" and scope["path"].startswith(SIGNED)
+        if signed and not 0 <= _length(scope) <= HOOK_MAX:
+            say = f"A message here has a length, of at most {HOOK_MAX} bytes."
+            await problem(Refusal(say, code="body_too_large", status=413))(scope, receive, send)
+            return
         if signed or (scope["method"], scope["path"]) in OPEN:
             scope.setdefault("state", {})["actor"] = "anyone"
             await self._app(scope, receive, send)
@@ -82,6 +87,12 @@ class TcpDoor:
                 status=401,
             )
         return who
+
+
+def _length(scope: Scope) -> int:
+    """The body's length as it is told, -1 = it is not."""
+    told = [value for name, value in scope["headers"] if name == b"content-length"]
+    return int(told[0]) if len(told) == 1 and told[0].isdigit() else -1
 
 
 def problem(refusal: Refusal) -> Response:
