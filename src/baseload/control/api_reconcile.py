@@ -19,8 +19,8 @@ class NewStatement(Body):
 
 
 class Approval(Body):
-    kinds: list[str] = []
-    keys: list[str] = []
+    kinds: list[str] = Field(default_factory=list)
+    keys: list[str] = Field(default_factory=list)
 
 
 @router.get("")
