@@ -39,8 +39,8 @@ def usage(*, by: By = "model", account: str = "", since: str = "30d", until: str
     if common.json:
         print_json(**{key: value for key, value in reply.items() if key != "v"})
         return
-    shown = [{**row, "cost": _sums(row["cost"]), "charge": _sums(row["charge"])} for row in rows]
-    columns = ("name", "calls", "input", "cache_read", "cache_write", "output", "cost", "charge")
+    shown = [{**row, **{name: _sums(row[name]) for name in ("cost", "charge", "margin")}} for row in rows]
+    columns = ("name", "calls", "input", "cache_read", "cache_write", "output", "cost", "charge", "margin")
     print_rows(shown, columns, as_json=False, name="usage")
 
 
