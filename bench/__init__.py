@@ -8,5 +8,6 @@ is measured runs in its own process, as `baseload up` starts it.
 Read in this order: `system.py` (processes, cores, counters), `traffic.py` and `speech.py` (the bytes), `home.py` and
 `nginx.py` (the two proxies), `mock.py` (the provider that streams), `wrk.py`, `latency.py`, `streams.py` (the clients),
 `rig.py` (all of it together), `figures.py` and `plan.py`, `load.py`, `flow.py`, `translation.py`, `delay.py` (the
-measures), `measure.py` (their list), `report.py`, `__main__.py`. `settlement.py` stands alone.
+measures), `measure.py` (their list), `report.py`, `__main__.py`. `settlement.py`, `usage.py` (a year's
+roll-up) and `book.py` (many readings) stand alone.
 """

@@ -307,10 +307,10 @@ def test_charges_that_rules_made_are_rated_again_with_their_rules(desk):
 
 
 def test_rows_are_held_a_batch_at_a_time(desk, monkeypatch):
-    """What Python holds; DuckDB has a limit of its own."""
-    monkeypatch.setattr("baseload.ledger.archive.BATCH_ROWS", 50)
-    desk.calls(*(s.reading(f"c{number}", input=1, accepted_ns=D0 + number) for number in range(1_500)))
-    desk.calls(*(s.reading(f"d{number}", input=1, accepted_ns=D0 + DAY + number) for number in range(600)))
+    """What Python holds; DuckDB has a limit of its own. Both days are more than one read of the database (1,000)."""
+    monkeypatch.setattr("baseload.ledger.archive.BATCH_ROWS", 100)
+    desk.calls(*(s.reading(f"c{number}", input=1, accepted_ns=D0 + number) for number in range(3_000)))
+    desk.calls(*(s.reading(f"d{number}", input=1, accepted_ns=D0 + DAY + number) for number in range(1_200)))
     peaks = []
     for start in (D0 + DAY, D0):
         tracemalloc.start()

@@ -7,5 +7,6 @@ Read in this order: `rating.py` (what a reading costs and charges: pure), `price
 database), `book.py` (how a transaction is written), `rows.py` (journal entries as rows), `settle.py` (the journal into
 the book, exactly once), `amend.py` (late prices, adjustments); then what is read from it: `bills.py`, `usage.py`,
 `calls.py`, `check.py`, `export.py`, `backup.py`. Invoices: `documents.py` (what is in one: pure), `invoice_lines.py`
-(what is to be invoiced), `invoices.py`, `credit_notes.py`, `invoice_files.py`, `invoice_check.py`.
+(what is to be invoiced), `invoices.py`, `credit_notes.py`, `invoice_files.py`, `invoice_check.py`. The archive:
+`archive_files.py`, `archive.py`, `archive_check.py`; `parquet.py` loads DuckDB for both.
 """

@@ -185,8 +185,10 @@ def recent(
     with store.reading(engine) as connection:
         if account is not None:
             conditions.append(table.account == account_id(connection, account))
-        query = readings_query(*conditions).order_by(table.id.desc()).limit(min(limit, PAGE_MAX))
-        return [_short(row) for row in connection.execute(query)]
+        # the ids first: of an account with many readings the index is sorted then, not its rows
+        newest = select(table.id).where(*conditions).order_by(table.id.desc()).limit(min(limit, PAGE_MAX))
+        page = readings_query(table.id.in_(list(connection.execute(newest).scalars())))
+        return [_short(row) for row in connection.execute(page.order_by(table.id.desc()))]
 
 
 def _short(row: Any) -> dict[str, Any]:
