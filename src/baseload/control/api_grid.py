@@ -51,6 +51,14 @@ async def lease(request: Request, ctx: Ctx, actor: Actor) -> Response:
     return Response(_encode(await run_in_threadpool(ctx.grid.lease, asking)), media_type=MEDIA)
 
 
+@router.post("/returns")
+async def returned(request: Request, ctx: Ctx, actor: Actor) -> Response:
+    asking = await _read(request, Asking)
+    only_gateways(actor, asking.journal)
+    await run_in_threadpool(ctx.grid.returned, asking)
+    return Response(b"", media_type=MEDIA)
+
+
 @router.get("/news")
 async def news(ctx: Ctx, actor: Actor, journal: str, wait: Annotated[float, Query(ge=0, le=60)] = 25.0) -> Response:
     only_gateways(actor, journal)

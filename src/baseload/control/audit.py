@@ -8,6 +8,7 @@ chain began have none.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select
@@ -24,6 +25,15 @@ def record(connection: Connection, actor: str, action: str, subject: str, detail
     values = {"at_ns": time.time_ns(), "actor": actor, "action": action, "subject": subject, "detail": detail or {}}
     last = connection.execute(select(t.audit.c.hash).order_by(t.audit.c.id.desc()).limit(1)).scalar()
     connection.execute(insert(t.audit).values(**values, hash=chained(bytes(last or b""), values)))
+
+
+def recorder(actor: str) -> Callable[[Connection, str, str, dict[str, Any]], None]:
+    """`record` for one actor, as the ledger's functions take it: (connection, action, subject, detail)."""
+
+    def one(connection: Connection, action: str, subject: str, detail: dict[str, Any]) -> None:
+        record(connection, actor, action, subject, detail)
+
+    return one
 
 
 def latest(engine: Engine, limit: int) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterable
 
 import msgspec
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, select
 
 from baseload import store
 from baseload.errors import Refusal
@@ -48,7 +48,6 @@ class Answer(msgspec.Struct, array_like=True):
 
 
 class News(msgspec.Struct, array_like=True):
-    number: int
     recall: list[int]
     snapshot: int
     gateways: int
@@ -73,7 +72,6 @@ class _Watcher:
         self.heard_s = time.monotonic()
         self.recall: set[int] = set()
         self.told = (0, 0)  # snapshot, gateways
-        self.number = 0
 
     def live(self, now_s: float) -> bool:
         return self.open > 0 and now_s - self.heard_s < HEARD_S
@@ -151,12 +149,6 @@ class Grid:
         with self._changed:
             return {name: int(now_s - one.heard_s) for name, one in self._watchers.items()}
 
-    def remote_changed(self) -> None:
-        """A gateway elsewhere was retired: it is looked after at once."""
-        with self._changed:
-            for watcher in self._watchers.values():
-                watcher.wake()
-
     # -- leases
 
     def lease(self, asking: Asking) -> Answer:
@@ -203,14 +195,18 @@ class Grid:
                 settle_for_less=last, at_ns=asking.at_ns,
             )  # fmt: skip
         with self._changed:
-            watcher = self._watchers.setdefault(asking.journal, _Watcher())
-            watcher.heard_s = time.monotonic()
-            answered = [one for one in self._recalls if asking.journal in one]
-            for one in answered:
-                one.discard(asking.journal)
-            if came or answered:
+            self._watchers.setdefault(asking.journal, _Watcher()).heard_s = time.monotonic()
+            if came:
                 self._changed.notify_all()
         return granted, denied, expires_ns
+
+    def returned(self, asking: Asking) -> None:
+        """A gateway answers a recall: it has given back what no call of its holds."""
+        self._round(asking, (), last=False)
+        with self._changed:
+            for one in self._recalls:
+                one.discard(asking.journal)
+            self._changed.notify_all()
 
     def _recall(self, journal: str, denied: list[leases.Denied]) -> set[str] | None:
         """Asks the others; the set of those that have not answered, None where there is nobody to ask."""
@@ -228,10 +224,10 @@ class Grid:
                 self._watchers[name].wake()
         return asked
 
-    def _purses(self, connection: object) -> PurseBook:
+    def _purses(self, connection: Connection) -> PurseBook:
         book = self._book
-        if book is None or not book.fresh(connection):  # type: ignore[arg-type]
-            book = self._book = PurseBook(connection)  # type: ignore[arg-type]
+        if book is None or not book.fresh(connection):
+            book = self._book = PurseBook(connection)
         return book
 
     # -- news
@@ -261,10 +257,8 @@ class Grid:
                 watcher.open -= 1
                 recall, watcher.recall = sorted(watcher.recall), set()
                 watcher.heard_s = time.monotonic()
-        watcher.number += 1
-        gateways = max(self.gateways, 1)
-        watcher.told = (self._snapshot, gateways)
-        return News(watcher.number, recall, self._snapshot, gateways)
+        watcher.told = (self._snapshot, self.gateways)
+        return News(recall, *watcher.told)
 
 
 def only_gateways(actor: str, journal: str = "") -> None:

@@ -99,7 +99,6 @@ def retire(context: Context, actor: str, *, name: str) -> dict[str, Any]:
             raise Refusal(f"There is no gateway {name!r} to retire.", "baseload gateways list",
                           code="gateway_not_found", status=404)  # fmt: skip
         audit.record(connection, actor, "gateway.retire", name)
-    context.grid.remote_changed()
     return next(row for row in list_gateways(context) if row["name"] == name)
 
 

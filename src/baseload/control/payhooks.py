@@ -136,7 +136,7 @@ def _post(connection: Connection, told: Told, name: str, now_ns: int) -> str:
         if nano:
             payments.move(
                 connection, number, told.kind, nano, told.currency, key=told.key, actor=actor, at_ns=now_ns,
-                record=lambda c, action, subject, detail: audit.record(c, actor, action, subject, detail),
+                record=audit.recorder(actor),
             )  # fmt: skip
         if nano < told.nano:
             outcome = "refund_short"

@@ -201,7 +201,7 @@ def tariff_rules(tariff: TariffConf) -> Rules:
 
 def amount_nano(text: str) -> int:
     """A decimal string as nano-units of whatever currency it is in. Raises BadAmount; never negative."""
-    nano = Amount.from_decimal(text, "XXX").nano
+    nano = Amount.from_decimal(text, "XXX").nano  # ISO 4217's code for "no currency": only the number is read
     if nano < 0:
         raise BadAmount(f"{text!r} is negative.", "Give an amount of 0 or more.")
     return nano

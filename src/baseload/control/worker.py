@@ -112,8 +112,8 @@ class Settlement(threading.Thread):
                 if writer.close():
                     context.grid.ended(name, "", end)
                     log.info("gateway %s is gone; its journal was recovered and its leases come home", directory.name)
-        except (OSError, store.DatabaseAway) as error:
-            log.warning("gateways that are gone could not be looked after (%s)", error)
+        except Exception as error:  # settlement goes on, and this is tried again
+            log.warning("gateways that are gone could not be looked after (%s: %s)", type(error).__name__, error)
 
     def _trouble(self, directory: Path, say: str) -> None:
         if say != self._context.state.settle_error:

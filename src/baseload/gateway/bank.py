@@ -57,7 +57,6 @@ class Answer(msgspec.Struct, array_like=True):
 class News(msgspec.Struct, array_like=True):
     """What a gateway should know at once. `recall`: purses whose free money others need."""
 
-    number: int
     recall: list[int]
     snapshot: int
     gateways: int
@@ -97,24 +96,28 @@ class Bank:
         self._needy: list[Needy] = []
         self._starving: list[tuple[list[Pocket], Callable[[], None]]] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._number = 0
-        self._fetch: Callable[[], Awaitable[None]] | None = None
+        self.fetch: Callable[[], Awaitable[None]] | None = None  # snapshots of a control plane elsewhere
         self.asks = self.waits = self.refused = 0
         self.away = False  # the control plane did not answer the last time
         self._look_at = 0.0
+        self._begun = False  # the control plane knows of this run
         gateway.wheel.every_step.append(self._step)
-
-    def elsewhere(self, place: Place, fetch: Callable[[], Awaitable[None]]) -> None:
-        """The control plane is on another machine: snapshots are fetched from it."""
-        self._ask, self._wait = Link(place), Link(place)
-        self._fetch = fetch
 
     def start(self) -> None:
         """Begins to speak with the control plane."""
         if self._tasks:
             return
         loop = self._gw.loop
-        self._tasks = [loop.create_task(self._asking()), loop.create_task(self._watching())]
+        self._tasks = [loop.create_task(self._always(self._asking)), loop.create_task(self._always(self._watching))]
+
+    async def _always(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Whatever goes wrong in it, it goes on: without it no lease would ever be asked for again."""
+        while True:
+            try:
+                await work()
+            except Exception:
+                log.exception("leases: begun anew")
+                await asyncio.sleep(AGAIN_S)
 
     async def stop(self) -> None:
         """Says goodbye: what is left comes home when the journal is settled up to its end."""
@@ -203,7 +206,8 @@ class Bank:
             self._wake.set()
 
     async def _asking(self) -> None:
-        await self._begin()
+        if not self._begun:
+            await self._begin()
         funds = self._gw.funds
         while True:
             await self._wake.wait()
@@ -248,6 +252,7 @@ class Bank:
         while True:
             try:
                 await self._send("/grid/begin", body)
+                self._begun = True
                 return
             except LinkDown as away:
                 self._told_away(str(away))
@@ -278,21 +283,26 @@ class Bank:
     async def _watching(self) -> None:
         """Holds a question for news open: recalls, snapshots, how many gateways there are."""
         while True:
-            target = f"/grid/news?journal={self.journal}&epoch={self.epoch}&after={self._number}&wait={WAIT_S:g}"
+            target = f"/grid/news?journal={self.journal}&wait={WAIT_S:g}"
             try:
                 status, body = await self._wait.ask("GET", target, limit_s=WAIT_S + 5)
                 if status != 200:
                     raise LinkDown(f"The control plane answered {status}.")
                 news = _news(body)
+                if news.recall:
+                    await self._answer_recall(news.recall)
             except (LinkDown, msgspec.DecodeError):
                 await asyncio.sleep(AGAIN_S)
                 continue
-            self._number = news.number
             self._gw.shared_by(max(news.gateways, 1))
-            if news.recall:
-                self._gw.funds.recall(news.recall)
-                self._wake.set()
             if news.snapshot > self._gw.catalog.version:
-                if self._fetch is not None:
-                    await self._fetch()
+                if self.fetch is not None:
+                    await self.fetch()
                 self._gw.look_for_news()
+
+    async def _answer_recall(self, purses: list[int]) -> None:
+        """Not on the link of our own asks: one of them may be waiting for the other gateway in turn."""
+        funds = self._gw.funds
+        funds.recall(purses)
+        answer = Asking(self.journal, self.epoch, self._gw.clock_ns(), [], funds.returned())
+        await self._wait.ask("POST", "/grid/returns", _encode(answer), limit_s=ASK_S)

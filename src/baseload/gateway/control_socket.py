@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
-import httptools
-
 from baseload.errors import Refusal
+from baseload.gateway.link import Link, LinkDown, Place
 
 TIMEOUT_S = 5.0
-_ANSWER_MAX = 4 * 1024 * 1024
 
 
 class ControlAway(Refusal):
@@ -19,40 +15,16 @@ class ControlAway(Refusal):
     status = 503
 
 
-class _Answer:
-    def __init__(self) -> None:
-        self.body = bytearray()
-        self.complete = False
-
-    def on_body(self, body: bytes) -> None:
-        self.body += body
-
-    def on_message_complete(self) -> None:
-        self.complete = True
-
-
 async def ask_control(socket: str, target: str) -> tuple[int, bytes]:
     """GET `target`: (status, body). Raises ControlAway."""
-    answer = _Answer()
-    parser = httptools.HttpResponseParser(answer)
+    link = Link(Place(socket=socket))
     try:
-        async with asyncio.timeout(TIMEOUT_S):
-            reader, writer = await asyncio.open_unix_connection(socket)
-            try:
-                writer.write(f"GET {target} HTTP/1.1\r\nhost: control\r\nconnection: close\r\n\r\n".encode("latin-1"))
-                while not answer.complete and len(answer.body) < _ANSWER_MAX:
-                    piece = await reader.read(65536)
-                    if not piece:
-                        break
-                    parser.feed_data(piece)
-            finally:
-                writer.close()
-        if answer.complete:
-            return parser.get_status_code(), bytes(answer.body)
-        raise ConnectionError("its answer was cut")
-    except (OSError, TimeoutError, httptools.HttpParserError) as error:
+        return await link.ask("GET", target, limit_s=TIMEOUT_S)
+    except LinkDown as away:
         raise ControlAway(
-            f"The control plane does not answer ({error or 'time-out'}).",
+            away.say,
             "Calls are served all the same; ask again in a moment, or look at `baseload status`.",
             retry_after_s=2,
-        ) from error
+        ) from away
+    finally:
+        link.close()

@@ -92,8 +92,15 @@ class Gateway:
     """Everything a connection or a call needs of its process. One thread, one loop, no lock."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, catalog: Catalog, journal: JournalWriter, limits: Limits, control: str
+        self,
+        loop: asyncio.AbstractEventLoop,
+        catalog: Catalog,
+        journal: JournalWriter,
+        limits: Limits,
+        control: str,
+        place: Place | None = None,
     ) -> None:
+        """`control`: the socket in the home; `place`: a control plane elsewhere."""
         self.loop = loop
         self.catalog = catalog
         self.journal = journal
@@ -123,7 +130,7 @@ class Gateway:
         self.dispatcher = Dispatcher(self)
         self.dispatcher.attach(catalog)
         self.funds = Funds()
-        self.bank = Bank(self, Place(socket=control), os.urandom(6).hex())
+        self.bank = Bank(self, place or Place(socket=control), os.urandom(6).hex())
         self._shares: dict[tuple[int, Limits_], Share] = {}
         self._shared_by = 1
         self.loads = Loads(self)

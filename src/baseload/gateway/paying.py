@@ -59,11 +59,6 @@ class Purchase:
             self.taken.grow(step, least=1)
         return self.estimate(tokens) <= self.taken.hold
 
-    @property
-    def thin(self) -> bool:
-        """It could not grow ahead: the lease is nearly empty."""
-        return self.taken.hold < self.estimate(0) + self.out_rate * HEADROOM // MILLION
-
 
 def charged_rate(nano: int, key: Key, charge: RowRates | None, fx: str) -> int:
     """A rate of a price row, or a hold by it, as the account pays it."""

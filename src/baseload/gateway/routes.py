@@ -191,6 +191,9 @@ class Routes:
             ("baseload_drains_running", "gauge", "Replies read on after their client left.", len(gw.drains)),
             ("baseload_snapshot_version", "gauge", "Version of the snapshot in force.", gw.catalog.version),
             ("baseload_journal_accepting", "gauge", "1 = new calls fit into the journal.", int(gw.journal.accepting)),
+            ("baseload_lease_asks_total", "counter", "Questions for leases.", gw.bank.asks),
+            ("baseload_lease_waits_total", "counter", "Calls that waited for a lease.", gw.bank.waits),
+            ("baseload_lease_refusals_total", "counter", "Calls refused for want of money.", gw.bank.refused),
             ("baseload_journal_open_holds", "gauge", "Holds without a reading.", gw.journal.open_holds),
         ]
 

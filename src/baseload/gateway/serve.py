@@ -71,12 +71,12 @@ async def _main(loop: asyncio.AbstractEventLoop, settings: Settings) -> None:
     except (OSError, msgspec.DecodeError) as error:
         raise Refusal(f"No snapshot to serve from: {error}.", "Start the control plane of this home first.") from error
     journal = open_journal(home / "journal" / settings.id, settings.id, time.time_ns(), fsync=settings.fsync)
-    gateway = Gateway(loop, follower.first, journal, settings.limits, str(home / "control.sock"))
+    gateway = Gateway(loop, follower.first, journal, settings.limits, str(home / "control.sock"), settings.place)
     gateway.look_for_news = lambda: follower.look(gateway)
     shipper = None
     if settings.place is not None:
         place = settings.place
-        gateway.bank.elsewhere(place, lambda: join(home, place))
+        gateway.bank.fetch = lambda: join(home, place)
         gateway.bank.start()
         shipper = Shipper(journal, place, gateway.bank.journal.rpartition("-")[2])
         shipper.start(loop)

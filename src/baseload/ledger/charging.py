@@ -8,7 +8,6 @@ Call within the transaction that writes the readings: what a month has seen must
 from __future__ import annotations
 
 from bisect import bisect_right
-from datetime import UTC, datetime
 
 import msgspec
 from sqlalchemy import Connection, select
@@ -128,8 +127,3 @@ def charge(reading: Reading, rating: Rating, rules: RuleBook, months: Months) ->
     if not (number or absorbed):
         return rating, None
     return rating._replace(charge_nano=nano), Applied(number, listed, discount, allowance, absorbed)
-
-
-def month_text(month_ns: int) -> str:
-    """ "2026-11" of a month's begin."""
-    return datetime.fromtimestamp(month_ns // 10**9, UTC).strftime("%Y-%m")

@@ -18,7 +18,7 @@ its next run begins (after recovery has ended what was open), or when its journa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from sqlalchemy import Connection, select, update
@@ -234,16 +234,3 @@ def consume(
         lines = [(debit, credit, amount) for (debit, credit), amount in sorted(moves.items())]
         post(connection, key=key, at_ns=at_ns, memo="leases consumed", moves=lines)
     return excess
-
-
-def open_of(connection: Connection, journal: str, epoch: str) -> Iterable[Granted]:
-    """The leases a run has, for a gateway that lost an answer."""
-    lease, purse = tables.leases.c, tables.purses.c
-    query = select(lease.id, lease.purse_id, lease.window_ns, lease.granted_nano, lease.expires_ns, purse.period,
-                   purse.zone).join(tables.purses, purse.id == lease.purse_id).where(
-        lease.journal == journal, lease.epoch == epoch, lease.state == "open")  # fmt: skip
-    from baseload.money.period import FOREVER_NS, window
-
-    for row in connection.execute(query):
-        end = FOREVER_NS if row.period == "total" else window(row.period, row.zone, row.window_ns)[1]
-        yield Granted(row.id, row.purse_id, row.window_ns, end, row.granted_nano, row.expires_ns)

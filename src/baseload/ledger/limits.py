@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, select, update
 
 from baseload.errors import Refusal
-from baseload.ledger.purses import Purse, PurseBook, recount, spend, state_of, touched
+from baseload.ledger.purses import Purse, PurseBook, recount, spend, touched
 from baseload.money.period import check_zone
 from baseload.store import tables
 
@@ -105,12 +105,6 @@ def end(connection: Connection, number: int, now_ns: int) -> None:
     table = tables.purses
     connection.execute(update(table).where(table.c.id == number, table.c.to_ns == 0).values(to_ns=now_ns))
     touched(connection)
-
-
-def least_funds(connection: Connection, number: int, now_ns: int) -> int:
-    """What is available of a purse now, in nano-units; negative where its limit was lowered below what is spent."""
-    book = PurseBook(connection)
-    return state_of(connection, book, book.purses[number], now_ns).available_nano
 
 
 def _currency(connection: Connection, book: PurseBook, account: int) -> str:

@@ -153,7 +153,7 @@ def pay(
         raise Refusal(f"{kind!r} is no payment.", "topup, refund, credit or debit.", code="kind_wrong", param="kind")
     made = payments.pay(
         context.engine, account, kind, amount_nano(amount), currency, key=key or secrets.token_hex(8), actor=actor,
-        at_ns=time.time_ns(), memo=memo, record=_recorder(actor),
+        at_ns=time.time_ns(), memo=memo, record=audit.recorder(actor),
     )  # fmt: skip
     return dict(msgspec.to_builtins(made))
 
@@ -192,12 +192,12 @@ def make_codes(
     now_ns = time.time_ns()
     return codes.make(
         context.engine, count, amount_nano(amount), currency, now_ns=now_ns, memo=memo,
-        expires_ns=now_ns + expires_days * 86_400 * 10**9 if expires_days else 0, record=_recorder(actor),
+        expires_ns=now_ns + expires_days * 86_400 * 10**9 if expires_days else 0, record=audit.recorder(actor),
     )  # fmt: skip
 
 
 def redeem_code(context: Context, actor: str, *, code: str, account: str) -> dict[str, Any]:
-    paid = codes.redeem(context.engine, code, account, actor=actor, now_ns=time.time_ns(), record=_recorder(actor))
+    paid = codes.redeem(context.engine, code, account, actor=actor, now_ns=time.time_ns(), record=audit.recorder(actor))
     return dict(msgspec.to_builtins(paid))
 
 
@@ -220,10 +220,3 @@ def set_hook(context: Context, actor: str, *, name: str, secret: str, url: str =
             known = setting(connection, "payment_hooks", {})
             set_setting(connection, "payment_hooks", {**known, name: secret})
         audit.record(connection, actor, "hook.set", name, {"url": url})
-
-
-def _recorder(actor: str) -> payments.Record:
-    def record(connection: Connection, action: str, subject: str, detail: dict[str, Any]) -> None:
-        audit.record(connection, actor, action, subject, detail)
-
-    return record

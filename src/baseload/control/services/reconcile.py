@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sqlalchemy import Connection
-
 from baseload.control import audit
 from baseload.control.context import Context
 from baseload.ledger.reconcile import book, formats
@@ -17,7 +15,7 @@ def keep(context: Context, actor: str, *, provider: str, format: str, data: str,
     raw = data.encode()
     lines = formats.read(format, raw, mapping.encode())
     number, made = book.keep(
-        context.engine, provider, format, raw, lines, actor=actor, now_ns=time.time_ns(), record=_recorder(actor)
+        context.engine, provider, format, raw, lines, actor=actor, now_ns=time.time_ns(), record=audit.recorder(actor)
     )
     return {"id": number, "made": made, "lines": len(lines), **show(context, number)}
 
@@ -38,16 +36,11 @@ def approve(context: Context, actor: str, *, number: int, kinds: list[str], keys
     for one in book.findings(context.engine, number):
         if one.kind in kinds or not (kinds or keys):
             chosen.add(one.key)
-    made = book.approve(context.engine, number, chosen, actor=actor, now_ns=time.time_ns(), record=_recorder(actor))
+    made = book.approve(
+        context.engine, number, chosen, actor=actor, now_ns=time.time_ns(), record=audit.recorder(actor)
+    )
     return {"posted": len(made), "transactions": made}
 
 
 def statements(context: Context) -> list[dict[str, Any]]:
     return book.statements(context.engine)
-
-
-def _recorder(actor: str) -> book.Record:
-    def record(connection: Connection, action: str, subject: str, detail: dict[str, Any]) -> None:
-        audit.record(connection, actor, action, subject, detail)
-
-    return record
