@@ -28,8 +28,8 @@ from baseload.dispatch import seen
 from baseload.gateway.journal.entries import Hold, Reading
 from baseload.gateway.journal.writer import JournalWriter
 from baseload.ledger import archive, archive_check, bills, calls
+from baseload.ledger.rollups import DAY_NS
 from baseload.ledger.settle import Settler
-from baseload.ledger.usage import DAY_NS
 from baseload.store import tables
 from bench.settlement import configure, ended
 

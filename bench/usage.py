@@ -26,7 +26,8 @@ from sqlalchemy import Engine, func, select, text
 
 from baseload import store
 from baseload.ledger.book import insert_rows
-from baseload.ledger.usage import DAY_NS, usage
+from baseload.ledger.rollups import DAY_NS, UPSERT, levels
+from baseload.ledger.usage import usage
 from baseload.store import tables
 
 ACCOUNTS, KEYS, OFFERS, MODELS = 200, 400, 60, 20
@@ -130,12 +131,14 @@ def fill(engine: Engine, readings: int) -> tuple[int, int]:
     found, rows, done = roll_up(readings), 0, 0
     while batch := list(itertools.islice(found, BATCH)):
         with store.writing(engine) as connection:
-            insert_rows(connection, tables.usage_hours, batch)
+            for table, level in levels(batch).items():
+                insert_rows(connection, table, level, UPSERT[table])
         rows += len(batch)
         done += sum(row[9] for row in batch)
     if engine.dialect.name == "postgresql":  # as its own daemon does in time
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("VACUUM ANALYZE usage_hours"))
+            for table in tables.USAGE_LEVELS:
+                connection.execute(text(f"VACUUM ANALYZE {table.name}"))
     return done, rows
 
 

@@ -21,9 +21,12 @@ from baseload.errors import Refusal
 from baseload.ledger import invoice_check, invoice_files
 from baseload.ledger.amend import adjust, resettle
 from baseload.ledger.bills import bill
+from baseload.ledger.buyers import set_buyer
+from baseload.ledger.check import check
 from baseload.ledger.credit_notes import ALL_OF_LINE, credit_note, left
-from baseload.ledger.documents import invoicing, rounded, tax_on, total_text
+from baseload.ledger.documents import Party, invoicing, rounded, tax_on, total_text
 from baseload.ledger.invoices import NothingToInvoice, currencies, documents, draft, find, issue
+from baseload.ledger.payments import pay_invoice
 from baseload.ledger.settle import Settler
 from baseload.store import tables
 from tests.ledger import support as s
@@ -193,7 +196,8 @@ def test_what_was_written_past_us_is_found(desk):
         connection.execute(tables.invoices.insert().values(forged))
     found = [(wrong.number, wrong.say) for wrong in invoice_check.check(desk.engine)]
     assert found[0] == ("2026-000004", "2026-000003 was due")
-    assert "the book gives" in found[1][1]
+    assert "taxes and rounding are not in the book" in found[1][1]
+    assert "the book gives" in found[2][1]
 
 
 def test_a_credit_note_takes_back_no_more_than_is_left(desk):
@@ -258,11 +262,11 @@ def test_a_credit_note_is_not_invoiced_again_and_late_ones_do_not_hide_it(desk):
     currency=st.sampled_from(["USD", "JPY", "KWD"]),
 )
 def test_credit_notes_that_make_a_whole_take_back_the_whole_to_the_nano_unit(nano, cuts, percent, currency):
-    from baseload.ledger.documents import Document, Line, Seller, Tax, add_up
+    from baseload.ledger.documents import Document, Line, Party, Tax, add_up
 
     def document(amount):
         line = Line(kind="usage", text="m", nano=amount, amount="")
-        whose = {"seller": Seller(), "account": 1, "account_name": "a"}
+        whose = {"seller": Party(), "account": 1, "account_name": "a"}
         return Document(
             kind="invoice", currency=currency, start="", end="", start_ns=0, end_ns=1, lines=[line], **whose
         )
@@ -474,3 +478,42 @@ def test_a_draft_is_what_would_be_issued_and_takes_no_number(desk):
     assert invoice_files.to_pdf(found).startswith(b"%PDF-")
     made = desk.issue(taxes=VAT)
     assert (made.lines, made.total_nano, made.number) == (found.lines, found.total_nano, "2026-000001")
+
+
+def test_taxes_and_rounding_are_posted_and_an_invoice_is_paid_once(desk):
+    desk.calls(s.reading("a", input=1_000_000, output=100))
+    made = desk.issue(taxes=VAT)
+    note = desk.credit(made.number, [(1, 100_000_000)])
+    rounding = made.rounding_nano + note.rounding_nano
+    tax = made.tax_nano() + note.tax_nano()
+    found = s.balances(desk.engine)
+    assert found["tax:0:USD"] == -tax
+    assert found.get("rounding:0:USD", 0) == -rounding
+    assert found["tax_due:1:USD"] == tax + rounding
+    due = made.total_nano + note.total_nano
+    pay = {"actor": "test", "at_ns": desk.now}
+    refused("amount_wrong", pay_invoice, desk.engine, made.number, due - 1, **pay)
+    refused("not_an_invoice", pay_invoice, desk.engine, note.number, due, **pay)
+    refused("invoice_not_found", pay_invoice, desk.engine, "2026-000009", due, **pay)
+    assert pay_invoice(desk.engine, made.number, due, **pay).made
+    assert not pay_invoice(desk.engine, made.number, due, **pay).made
+    after = s.balances(desk.engine)
+    assert "tax_due:1:USD" not in after
+    assert after["cash:0:USD"] == due
+    # the account owes nothing now: what it paid is what its readings and the credit left
+    assert after["receivable:1:USD"] + after["prepaid:1:USD"] == 0
+    assert [finding.say for finding in check(desk.engine) if finding.severity == "error"] == []
+
+
+def test_an_invoice_keeps_who_its_buyer_was(desk):
+    desk.calls(s.reading("a", input=10))
+    with store.writing(desk.engine) as connection:
+        assert set_buyer(connection, s.ACME, Party(name="Acme GmbH", address="Hauptstr. 1\nBerlin", tax_id="DE1"))
+        assert not set_buyer(connection, s.ACME, Party(name="Acme GmbH", address="Hauptstr. 1\nBerlin", tax_id="DE1"))
+        refused("invoicing_wrong", set_buyer, connection, s.ACME, Party(name="\x00"))
+    made = desk.issue()
+    with store.writing(desk.engine) as connection:
+        set_buyer(connection, s.ACME, Party(name="Acme SE"))
+    assert find(desk.engine, made.number).buyer.name == "Acme GmbH"
+    assert desk.credit(made.number).buyer.tax_id == "DE1"
+    assert invoice_files.to_pdf(made).startswith(b"%PDF-")

@@ -119,6 +119,55 @@ def list_(*, account: str = "", month: str = "", since: str = "", until: str = "
 
 
 @app.command
+def buyer(
+    account: str, *, name: str | None = None, address: str | None = None, tax_id: str | None = None,
+    common: Common = COMMON,
+) -> None:  # fmt: skip
+    """Say who an account is on its invoices, or show it. Invoices issued before keep what they have.
+
+    Example: baseload invoices buyer acme --name "Acme GmbH" --address "Hauptstr. 1" --tax-id DE123
+
+    Parameters
+    ----------
+    account
+        Who pays.
+    name
+        The name on the invoice; "" is the account's own.
+    address
+        Its address; lines are separated by a line feed.
+    tax_id
+        Its tax id.
+    """
+    path = f"/api/invoices/buyers/{segment(account)}"
+    found = common.client().get(path)["buyer"]
+    given = {"name": name, "address": address, "tax_id": tax_id}
+    changed = {**found, **{field: value for field, value in given.items() if value is not None}}
+    if changed != found:
+        found = common.client().put(path, changed)["buyer"]
+    print_record(found, as_json=common.json, name="buyer")
+
+
+@app.command
+def paid(number: str, amount: str, *, memo: str = "", common: Common = COMMON) -> None:
+    """An invoice is paid, whole. Said again, it is a no-op.
+
+    Example: baseload invoices paid 2026-000001 119.00
+
+    Parameters
+    ----------
+    number
+        The invoice.
+    amount
+        Its total, less what credit notes took back.
+    memo
+        A note.
+    """
+    body = {"amount": amount, "memo": memo}
+    made = common.client().post(f"/api/invoices/{segment(number)}/paid", body)["payment"]
+    print_record(made, as_json=common.json, name="payment")
+
+
+@app.command
 def show(number: str, *, common: Common = COMMON) -> None:
     """Show one invoice or credit note.
 

@@ -275,6 +275,24 @@ def list_rates(*, common: Common = COMMON) -> None:
     print_rows(rows, ("currency", "rate", "base", "from", "source"), as_json=common.json, name="rates")
 
 
+@fx_app.command
+def revalue(month: str, *, dry_run: Annotated[bool, Parameter(negative="")] = False, common: Common = COMMON) -> None:
+    """Post the gains and losses of exchange of a month that is over: money held and owed in other currencies.
+
+    Example: baseload fx revalue 2026-10
+
+    Parameters
+    ----------
+    month
+        As in 2026-10. Said again, nothing is posted.
+    dry_run
+        Show it, post nothing.
+    """
+    found = common.client().post("/api/fx/revalue", {"month": month, "dry_run": dry_run})["revaluations"]
+    columns = ("currency", "held", "rate", "gain", "base", "end", "transaction", "made")
+    print_rows(found, columns, as_json=common.json, name="revaluations")
+
+
 @audit_app.default
 def audit(*, limit: int = 50, common: Common = COMMON) -> None:
     """Show the latest administrative acts; `baseload ledger check` proves that none was changed or removed.

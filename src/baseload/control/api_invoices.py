@@ -9,13 +9,13 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from baseload.control.api import Actor, Body, Ctx, Json
-from baseload.control.services import invoices
+from baseload.control.services import invoices, money
 from baseload.ledger.invoice_files import MEDIA, Format
 
 router = APIRouter(prefix="/api/invoices")
 
 
-class Seller(Body):
+class Party(Body):
     name: str = ""
     address: str = ""
     tax_id: str = ""
@@ -27,7 +27,7 @@ class Tax(Body):
 
 
 class Settings(Body):
-    seller: Seller = Seller()
+    seller: Party = Party()
     taxes: tuple[Tax, ...] = ()
     series: str = ""
 
@@ -56,6 +56,11 @@ class NewCreditNote(Body):
     key: str
 
 
+class Paid(Body):
+    amount: str
+    memo: str = Field(default="", max_length=500)
+
+
 @router.get("")
 def list_invoices(ctx: Ctx, account: str = "", month: str = "", since: str = "", until: str = "") -> Json:
     return {"invoices": invoices.list_invoices(ctx, account=account, since=since, until=until, month=month)}
@@ -74,6 +79,16 @@ def settings(ctx: Ctx) -> Json:
 @router.put("/settings")
 def set_settings(ctx: Ctx, actor: Actor, body: Settings) -> Json:
     return {"settings": invoices.set_settings(ctx, actor, body.model_dump())}
+
+
+@router.get("/buyers/{account}")
+def buyer(ctx: Ctx, account: str) -> Json:
+    return {"buyer": invoices.buyer(ctx, account)}
+
+
+@router.put("/buyers/{account}")
+def set_buyer(ctx: Ctx, actor: Actor, account: str, body: Party) -> Json:
+    return {"buyer": invoices.set_buyer(ctx, actor, account, body.model_dump())}
 
 
 @router.get("/preview")
@@ -110,6 +125,11 @@ def file(ctx: Ctx, number: str, format: Annotated[Format, Query()] = "pdf") -> R
 @router.post("/{number}/credit", status_code=201)
 def credit(ctx: Ctx, actor: Actor, number: str, body: NewCreditNote) -> Json:
     return {"credit_note": invoices.credit(ctx, actor, number, **body.model_dump())}
+
+
+@router.post("/{number}/paid", status_code=201)
+def paid(ctx: Ctx, actor: Actor, number: str, body: Paid) -> Json:
+    return {"payment": money.pay_invoice(ctx, actor, number=number, **body.model_dump())}
 
 
 def _file(content: bytes, name: str, format: Format) -> Response:

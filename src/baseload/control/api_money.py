@@ -93,6 +93,16 @@ def set_rate(ctx: Ctx, actor: Actor, body: NewRate) -> Json:
     return {"rates": money.set_rate(ctx, actor, **body.model_dump())}
 
 
+class Revaluation(Body):
+    month: str
+    dry_run: bool = False
+
+
+@router.post("/fx/revalue")
+def revalue(ctx: Ctx, actor: Actor, body: Revaluation) -> Json:
+    return {"revaluations": money.revalue(ctx, actor, **body.model_dump())}
+
+
 @router.get("/audit")
 def audit_log(ctx: Ctx, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> Json:
     return {"audit": audit.latest(ctx.engine, limit)}

@@ -21,7 +21,8 @@ from baseload.ledger.charging import Months, RuleBook, charge
 from baseload.ledger.prices import Prices, load_prices
 from baseload.ledger.purses import PurseBook, spend
 from baseload.ledger.rating import SETTLED, UNPRICED, Rating, rate_reading
-from baseload.ledger.rows import USAGE_UPSERT, Usage, reading_of
+from baseload.ledger.rollups import Usage, write_usage
+from baseload.ledger.rows import reading_of
 from baseload.ledger.settled import account_id
 from baseload.money.price import PriceRow
 from baseload.store import tables
@@ -87,7 +88,7 @@ def resettle(
                 done.settled.append(number)
             else:
                 done.open.append(StillOpen(number, entry.call, entry.attempt, rating.detail))
-        insert_rows(connection, tables.usage_hours, usage.rows(), USAGE_UPSERT)
+        write_usage(connection, usage)
         months.write()
     return done
 

@@ -28,9 +28,9 @@ from baseload.ledger import archive_files as files
 from baseload.ledger.archive_files import Sums
 from baseload.ledger.parquet import load
 from baseload.ledger.rating import NO_USAGE, SETTLED, UNMETERED, UNPRICED
+from baseload.ledger.rollups import DAY_NS
 from baseload.ledger.settled import LATE, READINGS, rating_of, stream
 from baseload.ledger.texts import instant
-from baseload.ledger.usage import DAY_NS
 from baseload.store import tables
 
 BATCH_ROWS = 5_000

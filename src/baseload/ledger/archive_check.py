@@ -23,9 +23,9 @@ from baseload.ledger.charging import RuleBook
 from baseload.ledger.parquet import load
 from baseload.ledger.prices import load_prices
 from baseload.ledger.rating import SETTLED
+from baseload.ledger.rollups import DAY_NS
 from baseload.ledger.settled import account_id, rating_of
 from baseload.ledger.texts import instant
-from baseload.ledger.usage import DAY_NS
 from baseload.store import tables
 
 _KEY = ("account", "accepted_ns", "id")

@@ -33,10 +33,13 @@ KIND_OF = {
     "cash": "asset",  # money received, all of it: number 0
     "lease": "asset",  # of a purse: out at gateways
     "set_aside": "liability",  # of a purse: what stands against it
-    "fx": "expense",  # losses of exchange less gains: number 0
-    "tax": "liability",  # collected with invoices: number 0
+    "fx": "expense",  # losses of exchange less gains: number 0 (ledger.revalue)
+    "tax": "liability",  # of invoices, owed to the tax office: number 0
+    "tax_due": "asset",  # taxes and rounding of an account's invoices, until it pays them
+    "rounding": "income",  # of invoices' totals: number 0
+    "revaluation": "asset",  # what foreign money is worth beyond what it was booked at: number 0
 }
-OF_ACCOUNT = ("receivable", "adjustment", "prepaid")  # the number in their code is an account
+OF_ACCOUNT = ("receivable", "adjustment", "prepaid", "tax_due")  # the number in their code is an account
 OF_PROVIDER = ("payable", "cost", "revenue")
 
 LedgerKey = tuple[str, int, str]  # (role, account or provider id, currency)

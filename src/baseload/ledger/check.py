@@ -19,9 +19,10 @@ from baseload import store
 from baseload.gateway.journal.reader import Position, Torn, end_position, read_from, segments
 from baseload.ledger.bills import differences
 from baseload.ledger.chain import broken
+from baseload.ledger.invoice_check import wrong_in
 from baseload.ledger.purses import PurseBook, balance_nano, funds_nano, out_nano, recount
 from baseload.ledger.rating import SETTLED, UNMETERED, UNPRICED
-from baseload.ledger.rows import Usage
+from baseload.ledger.rollups import Usage, levels
 from baseload.ledger.settle import cursor
 from baseload.ledger.settled import READINGS, count, entry_of, rating_of, readings_query, stream
 from baseload.ledger.texts import decimal, instant
@@ -69,6 +70,7 @@ def check(
             _purses,
             _leases,
             _audit,
+            _invoices,
         ):
             found += one(connection)
         found += _holds(connection, clock())
@@ -175,10 +177,12 @@ def _sums(connection: Connection) -> Iterator[Finding]:
         usage.add(reading, price_meters(reading.meters), rating)
         if rating.state == SETTLED and reading.reported_cost and reading.cost_price:
             unlike += _reported(reading.call, reading.reported_cost, rating.cost_nano or 0, str(rating.cost_currency))
-    table = tables.usage_hours
-    rows = {tuple(row) for row in stream(connection, select(table)) if any(row[len(tables.USAGE_KEY) :])}
-    unsummed = [f"{instant(row[0])} account {row[1]} model {row[4]}" for row in sorted(rows ^ set(usage.rows()))]
-    yield from _many("usage", "error", "{} rows of hourly usage are not the sum of their readings.", unsummed)
+    unsummed = []
+    for table, summed_rows in levels(usage.rows()).items():
+        width = len(table.primary_key)
+        rows = {tuple(row) for row in stream(connection, select(table)) if any(row[width:])}
+        unsummed += [f"{table.name} {instant(row[0])} {row[1:width]}" for row in sorted(rows ^ set(summed_rows))]
+    yield from _many("usage", "error", "{} rows of added up usage are not the sum of their readings.", unsummed)
     yield from _many("cost_reported", "warning", "{} readings cost otherwise than the provider said.", unlike)
 
 
@@ -277,6 +281,12 @@ def _leases(connection: Connection) -> Iterator[Finding]:
 
 def _audit(connection: Connection) -> Iterator[Finding]:
     yield from _many("audit_chain", "error", "The audit log is broken at {} places.", list(broken(connection)))
+
+
+def _invoices(connection: Connection) -> Iterator[Finding]:
+    """Each is what the book gives when it is made again, numbered without gaps, with its taxes posted."""
+    wrong = [f"{one.number}: {one.say}" for one in wrong_in(connection)]
+    yield from _many("invoice", "error", "{} invoices are not what the book says.", wrong)
 
 
 def _holds(connection: Connection, now_ns: int) -> Iterator[Finding]:

@@ -71,8 +71,9 @@ def credit_note(
                 )
         note = Document(
             kind="credit_note", series=invoice.series, currency=invoice.currency, seller=invoice.seller,
-            account=invoice.account, account_name=invoice.account_name, start=invoice.start, end=invoice.end,
-            start_ns=invoice.start_ns, end_ns=invoice.end_ns, lines=_lines(invoice, notes, asked),
+            account=invoice.account, account_name=invoice.account_name, buyer=invoice.buyer,
+            start=invoice.start, end=invoice.end, start_ns=invoice.start_ns, end_ns=invoice.end_ns,
+            lines=_lines(invoice, notes, asked),
             refers_to=number, reason=clean(reason), key=key, asked=asked,
         )  # fmt: skip
         add_up(note, [Tax(name=tax.name, percent=tax.percent) for tax in invoice.taxes], notes)

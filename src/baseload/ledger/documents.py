@@ -29,8 +29,8 @@ _SERIES = re.compile(r"(?:[A-Z][A-Z0-9]{0,11})?", re.ASCII)  # a digit in front 
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 
-class Seller(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """Who sends the invoice. `address` may have several lines."""
+class Party(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Who sends an invoice, or who gets it. `address` may have several lines."""
 
     name: str = ""
     address: str = ""
@@ -47,7 +47,7 @@ class Tax(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True)
 class Invoicing(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """What stands on every new invoice, and its series ("" = none)."""
 
-    seller: Seller = Seller()
+    seller: Party = Party()
     taxes: list[Tax] = []
     series: str = ""
 
@@ -90,9 +90,10 @@ class Document(msgspec.Struct, kw_only=True):
     issued: str = ""
     issued_ns: int = 0
     currency: str
-    seller: Seller
+    seller: Party
     account: int
     account_name: str
+    buyer: Party = Party()  # as it was known when the invoice was issued; empty = its account's name alone
     start: str
     end: str  # not included
     start_ns: int
@@ -132,9 +133,7 @@ def invoicing(value: Any) -> Invoicing:
         raise _wrong(
             f"{found.series!r} cannot be a series.", "Use at most 12 capital letters and digits, a letter first."
         )
-    seller = found.seller
-    for text, most in ((seller.name, NAME_MAX), (seller.address, ADDRESS_MAX), (seller.tax_id, NAME_MAX)):
-        _check_text(text, most)
+    check_party(found.seller)
     if len(found.taxes) > TAXES_MAX or len({tax.name for tax in found.taxes}) < len(found.taxes):
         raise _wrong(f"At most {TAXES_MAX} taxes, each with a name of its own.", "Rename or remove some.")
     for tax in found.taxes:
@@ -143,6 +142,12 @@ def invoicing(value: Any) -> Invoicing:
         if not tax.name.strip() or digits > 100 * 10**places:
             raise _wrong(f"{tax.name!r} at {tax.percent} per cent is no tax.", "Give a name and a rate from 0 to 100.")
     return found
+
+
+def check_party(party: Party) -> None:
+    """Raises Refusal `invoicing_wrong` for texts that are too long or hold control characters."""
+    for text, most in ((party.name, NAME_MAX), (party.address, ADDRESS_MAX), (party.tax_id, NAME_MAX)):
+        _check_text(text, most)
 
 
 def _check_text(text: str, most: int) -> None:

@@ -16,6 +16,7 @@ from baseload.ledger.credit_notes import left
 from baseload.ledger.documents import Document, Tax, add_up, from_body
 from baseload.ledger.invoice_lines import Earlier, Scope, collect
 from baseload.ledger.invoices import credit_notes_of
+from baseload.ledger.taxes import posted_wrong
 from baseload.store import tables
 
 
@@ -30,12 +31,16 @@ def check(engine: Engine, account: int | None = None) -> list[Wrong]:
     """Rows missing, gaps in numbers, columns that differ from the body, lines and sums that the book does not give,
     more credited than is left. `account`: documents of this one only; numbers are always looked at."""
     with store.reading(engine) as connection:
-        query = select(tables.invoices).order_by(tables.invoices.c.id)
-        rows = list(connection.execute(query))
-        return [
-            *_gaps(rows),
-            *(wrong for row in rows if account in (None, row.account_id) for wrong in _document(connection, row, rows)),
-        ]
+        return list(wrong_in(connection, account))
+
+
+def wrong_in(connection: Connection, account: int | None = None) -> Iterator[Wrong]:
+    """As `check`, within a reading of the caller's."""
+    rows = list(connection.execute(select(tables.invoices).order_by(tables.invoices.c.id)))
+    yield from _gaps(rows)
+    for row in rows:
+        if account in (None, row.account_id):
+            yield from _document(connection, row, rows)
 
 
 def _gaps(rows: list[Any]) -> Iterator[Wrong]:
@@ -58,6 +63,8 @@ def _document(connection: Connection, row: Any, rows: list[Any]) -> Iterator[Wro
             document.net_nano, document.tax_nano(), document.last_transaction, document.issued_ns)  # fmt: skip
     if columns != body:
         yield Wrong(number=row.number, say=f"the row says {columns}, the document {body}")
+    if say := posted_wrong(connection, document):
+        yield Wrong(number=row.number, say=say)
     if row.kind == "invoice":
         again = _again(connection, document, row, rows)
         if again != document:

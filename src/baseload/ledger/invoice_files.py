@@ -21,7 +21,7 @@ import msgspec
 from baseload.errors import Refusal
 from baseload.ledger.documents import Document, Line
 from baseload.ledger.parquet import connect, load
-from baseload.ledger.rows import usage_meter
+from baseload.ledger.rollups import usage_meter
 
 Format = Literal["csv", "parquet", "pdf"]
 MEDIA = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet", "pdf": "application/pdf"}
@@ -163,6 +163,7 @@ def _printed(document: Document) -> dict[str, Any]:
         "currency": document.currency,
         "account": document.account_name,
         "seller": msgspec.to_builtins(document.seller),
+        "buyer": msgspec.to_builtins(document.buyer),
         "start": _edge(document.start),
         "end": _edge(document.end),
         "refers_to": document.refers_to,

@@ -5,7 +5,7 @@ Out:    a row of `invoices`, whose body is the whole document as JSON. It is nev
         right by a credit note.
 Numbers have no gaps: a series and a year count by themselves (2026-000001, EU-2026-000001), and a number is given in
 the transaction that writes the invoice.
-The book stays net: taxes and the rounding of the total stand on the document, not in postings.
+The net is in the book already, by its readings; taxes and the rounding of the total are posted with the document.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from sqlalchemy import Connection, Engine, func, select
 from baseload import store
 from baseload.errors import Refusal
 from baseload.ledger.book import last_id
-from baseload.ledger.documents import Document, Invoicing, Seller, Tax, add_up, from_body, invoicing, to_body
+from baseload.ledger.buyers import buyer_of
+from baseload.ledger.documents import Document, Invoicing, Party, Tax, add_up, from_body, invoicing, to_body
 from baseload.ledger.invoice_lines import Earlier, Scope, collect, receivables
 from baseload.ledger.settled import account_id
+from baseload.ledger.taxes import post_taxes
 from baseload.ledger.texts import decimal, instant
 from baseload.money.amount import check_currency
 from baseload.store import tables
@@ -67,7 +69,7 @@ def draft(
     *,
     currency: str,
     taxes: Iterable[Tax | Mapping[str, str]] = (),
-    seller: Seller | Mapping[str, str] | None = None,
+    seller: Party | Mapping[str, str] | None = None,
 ) -> Document:
     """What `issue` would write now, without a number. Raises NothingToInvoice, or Refusal where times overlap."""
     declared = _declared(taxes, seller, "")
@@ -84,7 +86,7 @@ def issue(
     *,
     currency: str,
     taxes: Iterable[Tax | Mapping[str, str]],
-    seller: Seller | Mapping[str, str] | None,
+    seller: Party | Mapping[str, str] | None,
     actor: str,
     series: str = "",
     key: str = "",
@@ -143,6 +145,7 @@ def write(connection: Connection, document: Document, *, actor: str, at_ns: int,
         "body": to_body(document),
     }
     connection.execute(tables.invoices.insert().values(values))
+    post_taxes(connection, document)
 
 
 def next_number(connection: Connection, series: str, at_ns: int) -> str:
@@ -207,9 +210,9 @@ def currencies(engine: Engine, account: int | str) -> list[str]:
 
 
 def _declared(
-    taxes: Iterable[Tax | Mapping[str, str]], seller: Seller | Mapping[str, str] | None, series: str
+    taxes: Iterable[Tax | Mapping[str, str]], seller: Party | Mapping[str, str] | None, series: str
 ) -> Invoicing:
-    return invoicing({"seller": seller if seller is not None else Seller(), "taxes": list(taxes), "series": series})
+    return invoicing({"seller": seller if seller is not None else Party(), "taxes": list(taxes), "series": series})
 
 
 def _check_key(key: str) -> None:
@@ -252,7 +255,8 @@ def _assemble(
             "See: baseload bill",
         )
     document = Document(
-        kind="invoice", series=declared.series, currency=currency, seller=declared.seller, account=account,
+        kind="invoice", series=declared.series, currency=currency, seller=declared.seller,
+        buyer=buyer_of(connection, account), account=account,
         account_name=name, start=instant(start_ns), end=instant(end_ns), start_ns=start_ns, end_ns=end_ns, lines=lines,
         adjustments=adjustments, last_transaction=last,
     )  # fmt: skip

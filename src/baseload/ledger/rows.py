@@ -1,4 +1,4 @@
-"""Journal entries as rows of the database, and the roll-up of usage by the hour. Pure.
+"""Journal entries as rows of the database. Pure.
 
 Texts that clients and providers chose may hold a NUL, which PostgreSQL's text cannot: it becomes U+FFFD on both
 databases, so that no request can write an entry that settlement could never store.
@@ -6,7 +6,6 @@ databases, so that no request can write an entry that settlement could never sto
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -14,11 +13,7 @@ from msgspec.structs import astuple
 
 from baseload.gateway.journal.entries import Hold, Reading, Refused
 from baseload.gateway.journal.reader import Position
-from baseload.ledger.rating import SETTLED, UNPRICED, Rating
-from baseload.money.price import METERS
-from baseload.store.tables import USAGE_KEY, USAGE_SUMS
-
-HOUR_NS = 3_600_000_000_000
+from baseload.ledger.rating import Rating
 
 _json = msgspec.json.Encoder().encode
 
@@ -135,84 +130,3 @@ decode_meters = msgspec.json.Decoder(dict[str, int]).decode
 _expected = msgspec.json.Decoder(tuple[int, ...]).decode
 decode_flags = msgspec.json.Decoder(tuple[str, ...]).decode
 decode_select = msgspec.json.Decoder(dict[str, str | bool]).decode
-
-USAGE_UPSERT = f" ON CONFLICT ({', '.join(USAGE_KEY)}) DO UPDATE SET " + ", ".join(
-    f"{name} = usage_hours.{name} + excluded.{name}" for name in USAGE_SUMS
-)
-
-_AT = {name: number for number, name in enumerate(USAGE_SUMS)}
-_CALLS, _ATTEMPTS, _NOT_REPORTED, _REASONING = (
-    _AT[name] for name in ("calls", "attempts", "not_reported", "reasoning")
-)
-_COST, _CHARGE = _AT["cost_nano"], _AT["charge_nano"]
-
-
-def usage_meter(meter: str) -> str:
-    """The column of `usage_hours` a meter is added to."""
-    if meter in ("input", "cache_read", "output"):
-        return meter
-    if meter.startswith("cache_write"):
-        return "cache_write"
-    if meter.endswith("_call"):
-        return "tools"
-    if meter.startswith("cache_read"):
-        return "cache_read"
-    if meter.endswith(("_audio", "_image", "_video")) or meter in ("images", "characters", "audio_ms"):
-        return "media"
-    return "tools"
-
-
-_METER_AT = {meter: _AT[usage_meter(meter)] for meter in METERS}
-
-
-class Usage:
-    """Adds readings up by hour, account, key, offer, model, outcome and currencies: what `usage_hours` moves by."""
-
-    def __init__(self) -> None:
-        self._groups: dict[tuple[int, int, int, int, str, str, str, str], list[int]] = {}
-
-    def add(self, entry: Reading, used: Mapping[str, int], rating: Rating) -> None:
-        """A new reading; `used` are its meters as they are priced."""
-        sums = self._group(entry, rating)
-        sums[_ATTEMPTS] += 1
-        if entry.attempt == 1:
-            sums[_CALLS] += 1
-        if entry.input_provenance != "reported" or entry.output_provenance != "reported":
-            sums[_NOT_REPORTED] += 1
-        for meter, count in used.items():
-            sums[_METER_AT.get(meter) or _AT[usage_meter(meter)]] += count
-        sums[_REASONING] += entry.meters.get("reasoning", 0)
-        if rating.state == SETTLED:
-            sums[_COST] += rating.cost_nano or 0
-            sums[_CHARGE] += rating.charge_nano or 0
-        else:
-            sums[_AT[rating.state]] += 1
-
-    def settle_late(self, entry: Reading, used: Mapping[str, int], rating: Rating) -> None:
-        """An unpriced reading got its amounts after all: it moves from the group without money to that with it."""
-        was, now = self._group(entry, Rating(UNPRICED, "")), Usage()
-        now.add(entry, used, rating)
-        for (key, sums), other in zip(now._groups.items(), (was,), strict=True):
-            target = self._groups.setdefault(key, [0] * len(USAGE_SUMS))
-            for number, amount in enumerate(sums):
-                target[number] += amount
-                if number not in (_COST, _CHARGE):
-                    other[number] -= amount
-        was[_AT[UNPRICED]] -= 1
-
-    def _group(self, entry: Reading, rating: Rating) -> list[int]:
-        at_ns = entry.accepted_ns
-        key = (at_ns - at_ns % HOUR_NS, entry.account, entry.key, entry.offer, entry.model,
-               entry.outcome, rating.cost_currency or "", rating.charge_currency or "")  # fmt: skip
-        sums = self._groups.get(key)
-        if sums is None:
-            sums = self._groups[key] = [0] * len(USAGE_SUMS)
-        return sums
-
-    def rows(self) -> list[tuple[Any, ...]]:
-        """Rows of `usage_hours` in the order of its key, which is the order its pages are in."""
-        return [
-            (hour, account, key, offer, clean(model), *rest, *sums)
-            for (hour, account, key, offer, model, *rest), sums in sorted(self._groups.items())
-            if any(sums)
-        ]

@@ -44,11 +44,10 @@ from baseload.ledger.leases import come_home, consume
 from baseload.ledger.prices import Prices
 from baseload.ledger.purses import PurseBook, spend
 from baseload.ledger.rating import SETTLED, UNPRICED, Rating, rate_reading
+from baseload.ledger.rollups import Usage, write_usage
 from baseload.ledger.rows import (
     ENTRY_FIRST,
     ENTRY_LAST,
-    USAGE_UPSERT,
-    Usage,
     clean,
     hold_row,
     reading_row,
@@ -294,7 +293,7 @@ class Settler:
             cost, payable, receivable, revenue = sides[place]
             moved += [(cost, payable, cost_nano, count), (receivable, revenue, charge_nano, count)]
         write_transactions(connection, transactions, postings, moved)
-        insert_rows(connection, tables.usage_hours, usage.rows(), USAGE_UPSERT)
+        write_usage(connection, usage)
 
     def _write_purses(
         self, connection: Connection, gateway: str, items: list[_Item], end: Position

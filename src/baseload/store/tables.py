@@ -5,8 +5,8 @@ and `price_rows` only grow.
 The book (append-only, UPDATE, DELETE and TRUNCATE refused by triggers): ledger_accounts, transactions, postings,
 readings, resettlements, refusals, journal_notes.
 Money (docs/rooms/money-system.md): purses, purse_windows, leases, payments, codes, invoices, statements, fx_rates.
-State that can be computed again from the book: journal_cursor, open_holds, balances, usage_hours, purse_windows,
-tariff_months.
+State that can be computed again from the book: journal_cursor, open_holds, balances, usage_hours and what is added up
+from it (USAGE_LEVELS), purse_windows, tariff_months.
 
 Units: `_ns` wall-clock nanoseconds since the epoch (UTC); `_nano` 1e-9 of the named currency in a signed 64-bit
 integer. Limits: a posting is at most 2^62 nano-units (4.6 thousand million units of currency), refused beyond by a
@@ -304,6 +304,7 @@ readings = Table(
     UniqueConstraint("call", "attempt"),
     UniqueConstraint("gateway", "segment", "byte_offset"),
     Index("ix_readings_account_accepted_ns", "account", "accepted_ns"),
+    Index("ix_readings_account_id", "account", "id"),  # its newest calls
     Index("ix_readings_open", "state", "id", sqlite_where=text("state in ('unmetered', 'unpriced')"),
           postgresql_where=text("state in ('unmetered', 'unpriced')")),
     CheckConstraint("state in ('settled', 'no_usage', 'unmetered', 'unpriced')", name="state"),
@@ -727,6 +728,29 @@ those prices name, added up: cache_write of all lifetimes, media = audio, image 
 that are priced by images, characters or sound: those), tools = calls of tools and search units; reasoning is inside
 output.
 """
+
+
+def _rolled(name: str, start: str, *, whose: bool) -> Table:
+    """A table of what `usage_hours` adds up to: by another time, or of all accounts and keys together."""
+    return Table(
+        name,
+        metadata,
+        Column(start, BigInteger, primary_key=True, autoincrement=False),
+        *(Column(who, BigInteger, primary_key=True, autoincrement=False) for who in ("account", "key") if whose),
+        Column("offer", BigInteger, primary_key=True, autoincrement=False),
+        *(Column(what, Text, primary_key=True) for what in USAGE_KEY[4:]),
+        *(Column(count, BigInteger, nullable=False) for count in USAGE_SUMS),
+        *([Index(f"ix_{name}_account_{start}", "account", start)] if whose else []),
+        sqlite_with_rowid=False,
+    )
+
+
+usage_days = _rolled("usage_days", "day_ns", whose=True)  # days and months of UTC
+usage_months = _rolled("usage_months", "month_ns", whose=True)
+load_hours = _rolled("load_hours", "hour_ns", whose=False)
+load_days = _rolled("load_days", "day_ns", whose=False)
+USAGE_LEVELS = (usage_hours, usage_days, usage_months, load_hours, load_days)
+"""Every level is kept by settlement in the same transaction, so a question over a year reads days and months."""
 
 
 def sum_nano(column: ColumnElement[int] | Column[int]) -> tuple[ColumnElement[int], ColumnElement[int]]:

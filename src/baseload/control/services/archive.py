@@ -21,7 +21,7 @@ from baseload.control.services.times import instant_ns, iso
 from baseload.errors import Refusal
 from baseload.ledger import archive as archives
 from baseload.ledger import archive_check
-from baseload.ledger.usage import DAY_NS
+from baseload.ledger.rollups import DAY_NS
 from baseload.store import tables as t
 
 MEDIA = "application/x-ndjson"

@@ -15,9 +15,10 @@ from baseload.control.apply import set_setting, setting
 from baseload.control.context import Context
 from baseload.control.services.times import iso, period_ns
 from baseload.errors import Refusal
-from baseload.ledger import credit_notes, invoice_files, invoices
+from baseload.ledger import buyers, credit_notes, invoice_files, invoices
 from baseload.ledger import usage as usages
-from baseload.ledger.documents import Document, Invoicing, invoicing
+from baseload.ledger.buyers import buyer_of
+from baseload.ledger.documents import Document, Invoicing, Party, invoicing
 from baseload.ledger.invoice_files import Format
 from baseload.ledger.settled import account_id
 from baseload.money.amount import Amount
@@ -28,7 +29,7 @@ Json = dict[str, Any]
 
 
 def settings(context: Context) -> Json:
-    """Seller, taxes and series of new invoices."""
+    """Party, taxes and series of new invoices."""
     found: Json = msgspec.to_builtins(_declared(context))
     return found
 
@@ -41,6 +42,21 @@ def set_settings(context: Context, actor: str, value: Json) -> Json:
             set_setting(connection, SETTING, declared)
             audit.record(connection, actor, "invoicing.set", SETTING, declared)
     return declared
+
+
+def buyer(context: Context, account: str) -> Json:
+    """Who an account is on its invoices."""
+    with store.reading(context.engine) as connection:
+        found: Json = msgspec.to_builtins(buyer_of(connection, account_id(connection, account)))
+    return found
+
+
+def set_buyer(context: Context, actor: str, account: str, value: Json) -> Json:
+    """Says it anew, as a whole; invoices issued before keep what they have."""
+    with store.writing(context.engine) as connection:
+        if buyers.set_buyer(connection, account_id(connection, account), msgspec.convert(value, Party)):
+            audit.record(connection, actor, "account.buyer", account, value)
+    return buyer(context, account)
 
 
 def preview(context: Context, *, account: str, since: str, until: str, month: str, currency: str) -> Json:

@@ -15,9 +15,10 @@ from baseload.control.apply import id_of, set_setting, setting
 from baseload.control.config import BudgetConf
 from baseload.control.context import Context
 from baseload.control.rules import amount_nano, budget_wish, credential_fault
-from baseload.control.services.times import instant_ns
+from baseload.control.services.times import instant_ns, period_ns
 from baseload.errors import Refusal
 from baseload.ledger import codes, fx, limits, payments, purses
+from baseload.ledger import revalue as revaluation
 from baseload.ledger.limits import Wish
 from baseload.ledger.purses import PurseBook, State
 from baseload.ledger.settled import account_id
@@ -156,6 +157,27 @@ def pay(
         at_ns=time.time_ns(), memo=memo, record=audit.recorder(actor),
     )  # fmt: skip
     return dict(msgspec.to_builtins(made))
+
+
+def pay_invoice(context: Context, actor: str, *, number: str, amount: str, memo: str) -> dict[str, Any]:
+    """An invoice is paid whole; again: a no-op."""
+    made = payments.pay_invoice(
+        context.engine, number, amount_nano(amount), actor=actor, at_ns=time.time_ns(), memo=memo,
+        record=audit.recorder(actor),
+    )  # fmt: skip
+    return dict(msgspec.to_builtins(made))
+
+
+def revalue(context: Context, actor: str, *, month: str, dry_run: bool) -> list[dict[str, Any]]:
+    """Gains and losses of exchange of a month that is over."""
+    now_ns = time.time_ns()
+    _, end_ns = period_ns("", "", month, now_ns)
+    if end_ns > now_ns and not dry_run:
+        raise Refusal(f"{month} is not over.", "Wait, or look at it: --dry-run", code="period_open", status=409)
+    found = revaluation.revalue(
+        context.engine, end_ns, month, dry_run=dry_run, record=None if dry_run else audit.recorder(actor)
+    )
+    return [dict(msgspec.to_builtins(one)) for one in found]
 
 
 def list_payments(context: Context, account: str, limit: int) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from baseload.errors import Refusal
 from baseload.ledger.book import insert_rows, post
 from baseload.ledger.reconcile.formats import DAY_NS, Line
 from baseload.ledger.reconcile.match import Finding, Ours, match
-from baseload.ledger.rows import usage_meter
+from baseload.ledger.rollups import usage_meter
 from baseload.ledger.settled import entry_of, rating_of, readings_query, stream
 from baseload.ledger.texts import decimal, instant
 from baseload.store import tables
