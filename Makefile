@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: help up test check bench lock clean
+.PHONY: help up test nightly check bench lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -12,6 +12,9 @@ up:  ## install what is needed, then start Baseload (ARGS="--port 9000")
 
 test:  ## install the developers' tools too, then run the tests (ARGS="tests/wire -x")
 	@$(PYTHON) tools/dev.py test $(ARGS)
+
+nightly:  ## the long tests of money, for a night (ARGS="200" for 200 times as long)
+	@$(PYTHON) tools/dev.py nightly $(ARGS)
 
 check:  ## format, lint, types, import borders, duplicates (ARGS="types")
 	@$(PYTHON) tools/dev.py check $(ARGS)

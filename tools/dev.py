@@ -3,6 +3,7 @@
 
     python3 tools/dev.py up [ARGS...]      install what `baseload` needs, then run `baseload up ARGS...`
     python3 tools/dev.py test [ARGS...]    install the developers' tools too, then run pytest with ARGS
+    python3 tools/dev.py nightly [TIMES]   the tests of money's crashes and its state machine, TIMES as long (50)
     python3 tools/dev.py check [NAME...]   format, lint, types, import borders, duplicates: all, or those named
     python3 tools/dev.py bench [ARGS...]   run the benchmarks (`python -m bench ARGS...`)
     python3 tools/dev.py lock [--upgrade]  write locks/ anew from pyproject.toml (needs the network)
@@ -63,6 +64,7 @@ DROPPED = {
     *("UV_SYSTEM_PYTHON", "UV_NO_VERIFY_HASHES", "UV_NO_BINARY", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"),
 }
 CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+NIGHTLY = ("tests/ledger/test_leases.py", "tests/e2e/test_money_crash.py", "tests/e2e/test_money_steps.py")
 CACHES = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".import_linter_cache", "dist", "node_modules")
 
 
@@ -74,7 +76,7 @@ def main(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print((__doc__ or "").strip())
         return 0
-    doors = {"up": up, "test": test, "check": check, "bench": bench, "lock": lock, "clean": clean}
+    doors = {"up": up, "test": test, "nightly": nightly, "check": check, "bench": bench, "lock": lock, "clean": clean}
     if words[0] not in doors:
         print(f"dev: unknown command {words[0]!r}; known: {', '.join(doors)}", file=sys.stderr)
         return 2
@@ -99,7 +101,14 @@ def up(words: list[str]) -> int:
 def test(words: list[str]) -> int:
     install("dev")
     # The whole suite in two processes, each file of tests in one: its fixtures (a grid, an npm install) are made once.
-    return become([PYTHON, "-m", "pytest", *(words or ["-n", "2", "--dist", "loadfile"])])
+    whole = ["-n", "2", "--dist", "loadfile"] if words in ([], ["--long"]) else []
+    return become([PYTHON, "-m", "pytest", *whole, *words])
+
+
+def nightly(words: list[str]) -> int:
+    install("dev")
+    os.environ["BASELOAD_NIGHTLY"] = words[0] if words else "50"
+    return become([PYTHON, "-m", "pytest", "--long", *NIGHTLY])
 
 
 def bench(words: list[str]) -> int:

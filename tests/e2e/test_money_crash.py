@@ -24,10 +24,18 @@ budgets = [{ period = "month", amount = "100" }]
 CALLS = 300
 
 
-def hammer(grid: MoneyGrid, key: str, number: int, seen: list[tuple[int, str, str]], stop: threading.Event) -> None:
+def hammer(
+    grid: MoneyGrid,
+    key: str,
+    number: int,
+    seen: list[tuple[int, str, str]],
+    stop: threading.Event,
+    most: int = CALLS,
+    pause_s: float = 0.0,
+) -> None:
     """Calls of one client, at any gateway; what is cut by a kill is tried again as a new call, as people do."""
     chance = random.Random(number)
-    while not stop.is_set() and len(seen) < CALLS:
+    while not stop.is_set() and len(seen) < most:
         try:
             reply = grid.call(key, chance.randrange(len(grid.gateways)), max_tokens=50)
         except (OSError, ValueError):
@@ -35,10 +43,10 @@ def hammer(grid: MoneyGrid, key: str, number: int, seen: list[tuple[int, str, st
             continue
         code = reply.json()["error"]["code"] if reply.status != 200 and reply.body else ""
         seen.append((reply.status, reply.headers.get("x-baseload-call-id", ""), str(code)))
-        if reply.status != 200:
-            time.sleep(0.02)
+        time.sleep(0.02 if reply.status != 200 else pause_s)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", databases.BACKENDS)
 def test_kills_of_everything_while_a_balance_ends(backend: str, tmp_path: Path) -> None:
     database = databases.fresh_url(backend, tmp_path) if backend == "postgresql" else ""

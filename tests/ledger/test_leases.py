@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -30,6 +31,9 @@ from tests import databases
 from tests.ledger.support import ACME, SECOND, T0, configure, hold, reading
 
 NOW = T0 + 10 * SECOND
+
+
+NIGHTLY = int(os.environ.get("BASELOAD_NIGHTLY", "1"))  # how many times as long as every day: make nightly
 
 
 class Gateway:
@@ -229,7 +233,7 @@ class MoneySystem(RuleBasedStateMachine):
 
 
 MoneySystem.TestCase.settings = settings(
-    max_examples=20,
+    max_examples=10 * NIGHTLY,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),

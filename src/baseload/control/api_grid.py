@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from baseload.control.api import Actor, Ctx
@@ -23,6 +24,8 @@ _encode = msgspec.msgpack.Encoder().encode
 async def _read(request: Request, kind: type[T]) -> T:
     try:
         return msgspec.msgpack.decode(await request.body(), type=kind)
+    except ClientDisconnect as error:  # a gateway that was killed while it spoke
+        raise Refusal("The message is not whole.", code="message_wrong") from error
     except msgspec.DecodeError as error:
         raise Refusal(f"The message cannot be read ({error}).", "Is the gateway of another version?",
                       code="message_wrong") from error  # fmt: skip

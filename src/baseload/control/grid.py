@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, select
 
 from baseload import store
 from baseload.errors import Refusal
+from baseload.failpoints import reach
 from baseload.gateway.journal.reader import Position
 from baseload.ledger import leases
 from baseload.ledger.purses import PurseBook
@@ -29,6 +30,7 @@ from baseload.store import tables
 RECALL_S = 0.03  # a call may wait 50 ms in all
 BUSY_S = 3.0
 HEARD_S = 30.0  # an open question is worth nothing when nothing else was heard for so long
+BETWEEN_S = 2.0  # a gateway whose question was answered asks again within
 
 
 class Asking(msgspec.Struct, array_like=True):
@@ -69,12 +71,14 @@ class _Watcher:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.event: asyncio.Event | None = None
         self.open = 0
+        self.left_s = -BETWEEN_S  # when its last question was answered
         self.heard_s = time.monotonic()
         self.recall: set[int] = set()
         self.told = (0, 0)  # snapshot, gateways
 
     def live(self, now_s: float) -> bool:
-        return self.open > 0 and now_s - self.heard_s < HEARD_S
+        """It has a question open, or was answered just now and is about to ask again: what it is told reaches it."""
+        return (self.open > 0 or now_s - self.left_s < BETWEEN_S) and now_s - self.heard_s < HEARD_S
 
     def wake(self) -> None:
         loop, event = self.loop, self.event
@@ -91,6 +95,7 @@ class Grid:
         self._book: PurseBook | None = None
         self._asked_s = -BUSY_S
         self._snapshot = 0
+        self._number = 1
         self._began_s = time.monotonic()
 
     @property
@@ -112,6 +117,7 @@ class Grid:
                 connection, self._purses(connection), run.journal, Position(run.segment, run.offset), time.time_ns(),
                 but=run.epoch,
             )  # fmt: skip
+        reach("run-begun")
         with self._changed:
             self._watchers.setdefault(run.journal, _Watcher()).heard_s = time.monotonic()
 
@@ -122,6 +128,7 @@ class Grid:
         with self._changed:
             self._watchers.pop(journal, None)
             self._changed.notify_all()
+        self._tell_number()
 
     def not_heard_of(self, within_s: float) -> set[str]:
         """Journals with leases out whose gateway has not spoken for so long."""
@@ -194,6 +201,8 @@ class Grid:
                 connection, book, asking.journal, asking.epoch, list(wants), gateways=self.gateways, now_ns=now_ns,
                 settle_for_less=last, at_ns=asking.at_ns,
             )  # fmt: skip
+            reach("lease-granting")
+        reach("lease-granted")
         with self._changed:
             self._watchers.setdefault(asking.journal, _Watcher()).heard_s = time.monotonic()
             if came:
@@ -234,6 +243,7 @@ class Grid:
 
     def published(self, version: int) -> None:
         """There is a snapshot; gateways that ask for news look at it at once."""
+        reach("snapshot-published")
         with self._changed:
             self._snapshot = version
             for watcher in self._watchers.values():
@@ -248,17 +258,26 @@ class Grid:
             watcher.open += 1
             watcher.heard_s = time.monotonic()
         try:
-            gateways = self.gateways
-            if not watcher.recall and watcher.told == (self._snapshot, gateways):
+            self._tell_number()
+            if not watcher.recall and watcher.told == (self._snapshot, self.gateways):
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(event.wait(), wait_s)
         finally:
             with self._changed:
                 watcher.open -= 1
                 recall, watcher.recall = sorted(watcher.recall), set()
-                watcher.heard_s = time.monotonic()
+                watcher.left_s = watcher.heard_s = time.monotonic()
         watcher.told = (self._snapshot, self.gateways)
         return News(recall, *watcher.told)
+
+    def _tell_number(self) -> None:
+        """Where there are more or fewer gateways than before: all are told, for their parts of limits change."""
+        number = self.gateways
+        with self._changed:
+            if number != self._number:
+                self._number = number
+                for watcher in self._watchers.values():
+                    watcher.wake()
 
 
 def only_gateways(actor: str, journal: str = "") -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from baseload.errors import Refusal
+from baseload.failpoints import reach
 from baseload.gateway.funds import Pocket, Short
 from baseload.gateway.journal.identity import journal_name
 from baseload.gateway.link import Link, LinkDown, Place
@@ -225,7 +226,10 @@ class Bank:
             asking = Asking(self.journal, self.epoch, self._gw.clock_ns(), wants, funds.returned())
             self.asks += 1
             try:
-                answered = self._take(await self._send("/grid/leases", _encode(asking)))
+                body = await self._send("/grid/leases", _encode(asking))
+                reach("lease-answered")
+                answered = self._take(body)
+                reach("lease-taken")
             except LinkDown as away:
                 answered = False
                 self._told_away(str(away))
@@ -306,3 +310,4 @@ class Bank:
         funds.recall(purses)
         answer = Asking(self.journal, self.epoch, self._gw.clock_ns(), [], funds.returned())
         await self._wait.ask("POST", "/grid/returns", _encode(answer), limit_s=ASK_S)
+        reach("return-answered")

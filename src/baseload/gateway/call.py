@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from baseload.errors import Defect, ProviderFault
+from baseload.failpoints import reach
 from baseload.gateway.catalog import Offer
 from baseload.gateway.http_text import date_line
 from baseload.gateway.journal.entries import Hold, Progress, Reading
@@ -140,10 +141,12 @@ class Call(ABC):
             self.accepted_ns, self.accepted_ns + HOLD_S * 1_000_000_000, gw.catalog.version, leases, held.fx,
         )  # fmt: skip
         gw.journal.append(self.hold)
+        reach("hold-appended")
         gw.calls.add(self)
         gw.tick.after_flush(self._ask_connection)
 
     def _ask_connection(self) -> None:
+        reach("hold-flushed")
         if self.settled:  # the client has left meanwhile
             return
         token = self.passage.way.token
@@ -266,6 +269,7 @@ class Call(ABC):
             return
 
         def release() -> None:
+            reach("reading-flushed")
             try:
                 send(client)
             except Exception:
@@ -309,6 +313,7 @@ class Call(ABC):
         if self.purchase is not None:
             reading = billed(reading, self.purchase, self.choice.cost, self.choice.charge, self.key)
         gw.journal.append(reading)
+        reach("reading-appended")
         offer = self.offer
         self._report(outcome, reading, end_ns)
         series = offer.series.get(self.endpoint)

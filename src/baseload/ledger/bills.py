@@ -19,7 +19,17 @@ from baseload.ledger.charging import Applied, RuleBook
 from baseload.ledger.prices import load_prices
 from baseload.ledger.rating import SETTLED, UNMETERED, UNPRICED, Rating, rate_reading
 from baseload.ledger.rows import decode_meters
-from baseload.ledger.settled import READINGS, account_id, basis_of, entry_of, names, rating_of, readings_query, stream
+from baseload.ledger.settled import (
+    READINGS,
+    account_id,
+    adjustments_of,
+    basis_of,
+    entry_of,
+    names,
+    rating_of,
+    readings_query,
+    stream,
+)
 from baseload.ledger.texts import decimal, instant
 from baseload.money.price import PriceRow
 from baseload.store import tables
@@ -166,22 +176,17 @@ def _adjustments(connection: Connection, account: int, start_ns: int, end_ns: in
     """Through `postings`, not the view `entries`: SQLite joins a view of two halves only by reading all of it."""
     transaction, posting = tables.transactions.c, tables.postings.c
     debit, credit = tables.ledger_accounts.alias("debit"), tables.ledger_accounts.alias("credit")
-    owed = [(side.c.account_id == account) & (side.c.kind == "asset") for side in (debit, credit)]
+    owed = [(side.c.account_id == account) & side.c.code.like("receivable:%") for side in (debit, credit)]
+    made = adjustments_of(transaction.at_ns >= start_ns, transaction.at_ns < end_ns, transaction.id <= last)
     query = (
-        select(transaction.id, transaction.at_ns, transaction.memo, posting.currency,
+        select(made.c.id, made.c.at_ns, made.c.memo, posting.currency,
                case((owed[0], posting.amount_nano), else_=-posting.amount_nano))
-        .select_from(tables.transactions)
-        .join(tables.postings, posting.transaction_id == transaction.id)
+        .select_from(made)
+        .join(tables.postings, posting.transaction_id == made.c.id)
         .join(debit, debit.c.id == posting.debit_id)
         .join(credit, credit.c.id == posting.credit_id)
-        .where(
-            transaction.key.is_not(None),  # the index of adjustments
-            transaction.at_ns >= start_ns,
-            transaction.at_ns < end_ns,
-            transaction.id <= last,
-            owed[0] | owed[1],
-        )
-        .order_by(transaction.id, posting.line)
+        .where(owed[0] | owed[1])
+        .order_by(made.c.id, posting.line)
     )  # fmt: skip
     return [
         Adjustment(transaction=number, at=instant(at_ns), memo=memo, currency=currency, nano=nano, amount=decimal(nano))

@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, or_, select
 
 from baseload.ledger.documents import Line
 from baseload.ledger.rows import clean, decode_meters
-from baseload.ledger.settled import LATE, READINGS, stream
+from baseload.ledger.settled import LATE, READINGS, adjustments_of, stream
 from baseload.ledger.texts import decimal, instant
 from baseload.store import tables
 from baseload.wire.usage import price_meters
@@ -139,19 +139,14 @@ def _adjustments(connection: Connection, scope: Scope) -> list[Line]:
     times: list[ColumnElement[bool]] = [and_(transaction.at_ns >= scope.start_ns, transaction.at_ns < scope.end_ns)]
     if scope.earlier:
         times.append(transaction.id > scope.since())
+    made = adjustments_of(transaction.id <= scope.upto, or_(*times), transaction.id.not_in(credited))
     query = (
-        select(transaction.id, transaction.at_ns, transaction.memo,
+        select(made.c.id, made.c.at_ns, made.c.memo,
                case((posting.debit_id == receivable, posting.amount_nano), else_=-posting.amount_nano).label("nano"))
-        .select_from(tables.transactions)
-        .join(tables.postings, posting.transaction_id == transaction.id)
-        .where(
-            transaction.key.is_not(None),  # the index of adjustments
-            transaction.id <= scope.upto,
-            or_(posting.debit_id == receivable, posting.credit_id == receivable),
-            or_(*times),
-            transaction.id.not_in(credited),
-        )
-        .order_by(transaction.id, posting.line)
+        .select_from(made)
+        .join(tables.postings, posting.transaction_id == made.c.id)
+        .where(or_(posting.debit_id == receivable, posting.credit_id == receivable))
+        .order_by(made.c.id, posting.line)
     )  # fmt: skip
     lines = []
     for row in connection.execute(query):

@@ -26,7 +26,7 @@ from baseload.errors import Refusal
 from baseload.ledger.book import LedgerKey, post
 from baseload.ledger.documents import from_body
 from baseload.ledger.invoices import credit_notes_of, row_of
-from baseload.ledger.purses import available_of_account, balance_nano
+from baseload.ledger.purses import GIVEN, available_of_account, balance_nano
 from baseload.ledger.settled import account_id, names
 from baseload.ledger.texts import decimal, instant
 from baseload.store import tables
@@ -99,9 +99,7 @@ def move(
     if known is None and down:
         _is_there(connection, number, row.name, nano, currency)
     prepaid: LedgerKey = ("prepaid", number, currency)
-    other: LedgerKey = (
-        ("adjustment", number, currency) if kind in ("credit", "debit", "code") else ("cash", 0, currency)
-    )
+    other: LedgerKey = ("adjustment", number, currency) if kind in GIVEN else ("cash", 0, currency)
     sides = (prepaid, other) if down else (other, prepaid)
     transaction, made = post(connection, key=f"payment:{key}", at_ns=at_ns, memo=memo, moves=[(*sides, nano)])
     if made:

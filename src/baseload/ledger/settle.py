@@ -28,6 +28,7 @@ from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import IntegrityError
 
 from baseload import store
+from baseload.failpoints import reach
 from baseload.gateway.journal.entries import AnyEntry, Carry, Hold, Reading, Refused
 from baseload.gateway.journal.reader import Position, Torn, log_torn, read_from
 from baseload.ledger.alerts import budgets_reached
@@ -193,6 +194,8 @@ class Settler:
             insert_rows(connection, tables.journal_cursor, [(gateway, end.segment, end.offset, now)], _CURSOR_UPSERT)
             if self._purses.purses:
                 come_home(connection, self._purses, gateway, end, now)
+            reach("settle-written")
+        reach("settle-committed")
         self._accounts.committed()
         done.position, done.entries, done.more = end, len(found), len(found) >= limit
         return done

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import CTE, ColumnElement, Connection, Select, func, select
 
 from baseload.gateway.journal.entries import Reading
 from baseload.ledger.rating import SETTLED, Basis, Rating
@@ -89,3 +89,13 @@ def names(connection: Connection, table: Any) -> dict[int, str]:
 def count(connection: Connection, query: Select[Any]) -> int:
     """Rows of a query."""
     return int(connection.execute(select(func.count()).select_from(query.subquery())).scalar_one())
+
+
+def adjustments_of(*conditions: ColumnElement[bool]) -> CTE:
+    """id, instant and words of transactions that are no reading's, found before their postings are looked at.
+
+    A planner that begins with the postings reads the whole book for a handful of them.
+    """
+    transaction = tables.transactions.c
+    query = select(transaction.id, transaction.at_ns, transaction.memo).where(transaction.key.is_not(None), *conditions)
+    return query.cte("made").prefix_with("MATERIALIZED")

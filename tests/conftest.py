@@ -1,0 +1,33 @@
+"""Long tests: crashes of many processes. `--long` runs them, as CI does; without it the summary names their number."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the tests marked long, too (minutes)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: takes minutes; runs with --long, as in CI")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--long") or any("::" in word for word in config.args):  # a test that is named is meant
+        return
+    left = [item for item in items if item.get_closest_marker("long")]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+        config.stash[_LEFT] = len(left)
+
+
+_LEFT = pytest.StashKey[int]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    left = config.stash.get(_LEFT, 0) or (0 if config.getoption("--long") else terminalreporter.stats.get("deselected"))
+    if left:
+        count = left if isinstance(left, int) else len(left)
+        terminalreporter.write_line(f"{count} long tests were left out; with them: make test ARGS=--long")
