@@ -50,7 +50,11 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=60_000, help="of all rounds")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--limit", type=int, default=LIMIT, help="journal entries a transaction")
+    parser.add_argument("--postgresql", action="store_true", help="into PostgreSQL, without the baseline")
     options = parser.parse_args()
+    if options.postgresql:
+        postgresql(options.calls // options.rounds, options.rounds, options.limit)
+        return
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     calls = options.calls // options.rounds
     print(f"{calls} readings a round, {options.limit} entries a transaction, SQLite {sqlite3.sqlite_version}, one core")
@@ -79,6 +83,22 @@ def measure(calls: int, limit: int) -> Round:
         bare = baseline(folder / "book.db", folder / "bare.db", limit // 2)
         size = (folder / "book.db").stat().st_size
     return Round(wall / calls * 1e6, cpu / calls * 1e6, bare / calls * 1e6, size / calls)
+
+
+def postgresql(calls: int, rounds: int, limit: int) -> None:
+    """Rounds into a PostgreSQL server of its own (18, from the developers' tools): it shares both cores."""
+    from bench.usage import database  # the server is a developers' tool
+
+    rates = []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory(prefix="baseload-bench-") as name, database("postgresql") as engine:
+            write_journal(Path(name) / "journal", calls, configure(engine))
+            wall = time.perf_counter()
+            done = Settler(engine).drain(Path(name) / "journal", "g1", limit)
+            rates.append(calls / (time.perf_counter() - wall))
+            if done.settled != calls:
+                sys.exit(f"settled {done.settled} of {calls}")
+    print(f"settlement into PostgreSQL: {max(rates):,.0f} readings/s ({', '.join(f'{rate:,.0f}' for rate in rates)})")
 
 
 def configure(engine: Any) -> int:

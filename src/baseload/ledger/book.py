@@ -18,7 +18,9 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Table, func, select
+from sqlalchemy.exc import DBAPIError
 
 from baseload.errors import Refusal
 from baseload.store import tables
@@ -41,6 +43,8 @@ KIND_OF = {
 }
 OF_ACCOUNT = ("receivable", "adjustment", "prepaid", "tax_due")  # the number in their code is an account
 OF_PROVIDER = ("payable", "cost", "revenue")
+
+MANY = 16  # rows from which on PostgreSQL gets them by COPY
 
 LedgerKey = tuple[str, int, str]  # (role, account or provider id, currency)
 Posting = tuple[int, int, int, int, str, int]  # transaction, line, debit, credit, currency, nano
@@ -65,9 +69,27 @@ def insert_sql(table: Table, dialect: str, conflict: str = "") -> str:
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]], conflict: str = "") -> None:
-    """Inserts tuples in the order of the table's columns, through the driver's executemany."""
-    if rows:
-        connection.exec_driver_sql(insert_sql(table, connection.dialect.name, conflict), list(rows))
+    """Inserts tuples in the order of the table's columns: by the driver's executemany, or by COPY."""
+    if not rows:
+        return
+    dialect = connection.dialect.name
+    if dialect == "postgresql" and not conflict and len(rows) >= MANY:
+        _copy(connection, table, rows)
+    else:
+        connection.exec_driver_sql(insert_sql(table, dialect, conflict), list(rows))
+
+
+def _copy(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """COPY, which PostgreSQL takes twice as fast as INSERTs; its errors come as SQLAlchemy's, like any other's."""
+    statement = f"COPY {table.name} ({', '.join(column.name for column in table.columns)}) FROM STDIN"
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except psycopg.Error as error:
+        raise DBAPIError.instance(statement, None, error, psycopg.Error, dialect=connection.dialect) from error
 
 
 def last_id(connection: Connection, table: Table) -> int:

@@ -30,6 +30,7 @@ from baseload.store import tables
 
 TTL_NS = 900_000_000_000  # how long a gateway may spend without a word from the control plane
 CLOCKS_NS = 60_000_000_000
+PLENTY = 256  # where much is left a grant is at least this part of it: nobody waits when many calls begin at once
 SHARE = 2  # a grant beyond what is needed at once takes at most this part of what is left, split among gateways
 
 
@@ -99,7 +100,8 @@ def grant(
 
 def _amount(want: Want, available: int, gateways: int, settle_for_less: bool) -> int:
     if available >= want.need:
-        ease = min(want.want, available // (SHARE * max(gateways, 1)))
+        among = max(gateways, 1)
+        ease = max(min(want.want, available // (SHARE * among)), available // (PLENTY * among))
         return min(max(want.need, ease), available)
     if settle_for_less and want.least and available >= want.least:
         return available
