@@ -4,8 +4,8 @@ Targets: 90 % of the throughput without limits, and fewer questions for leases t
 
 A control plane with SQLite and one gateway as real processes, nginx as the provider (as in the other benchmarks). Two
 accounts in turn: one that pays later and has no limit, one with a prepaid balance and a monthly budget, both hard.
-Calls of 1 KB on 32 connections; the control plane settles meanwhile in both. Median of the rounds; loopback only,
-about a minute. The gateway has a core to itself.
+Calls of 1 KB on 32 connections. The gateway has a core to itself, and its CPU time a call is what counts: clients,
+provider and settlement share the other core and decide the calls a second. Median of the rounds; loopback, a minute.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from baseload.cli.client import Client
 from baseload.control.home import Home
 from bench import nginx, traffic
-from bench.system import Children, Trouble, find_program, free_port, raise_file_limit, share_cores
+from bench.system import Children, Trouble, Watch, find_program, free_port, raise_file_limit, share_cores
 from bench.wrk import Wrk
 
 CONNECTIONS, SECONDS, READY_S = 32, 4, 30.0
@@ -81,7 +81,8 @@ def measure(children: Children, folder: Path, rounds: int) -> None:
     ready(lambda: client.get("/api/status"))
     client.post("/api/payments", {"account": "bound", "amount": "50000", "kind": "topup", "key": "t"})
     words = [sys.executable, "-m", "baseload.gateway", "--home", str(home.path), "--id", "g1", "--port", str(port)]
-    children.start("the gateway", words, cores.proxy, folder / "gateway.log", env).await_port(port)
+    gateway = children.start("the gateway", words, cores.proxy, folder / "gateway.log", env)
+    gateway.await_port(port)
     wrk = find_program("wrk", "wrk")
     loads, body = {}, traffic.chat_body(traffic.MODEL_WHOLE, 1_000)
     for account in ("free", "bound"):
@@ -89,19 +90,26 @@ def measure(children: Children, folder: Path, rounds: int) -> None:
         first_call(port, key, body)  # so that there is a lease: 32 clients at once would wait for the first one
         loads[account] = Wrk(children, wrk, cores.client, folder, account, key, body)
     found: dict[str, list[float]] = {"free": [], "bound": []}
+    rates: dict[str, list[float]] = {"free": [], "bound": []}
     asked, calls = 0, 0
     for turn in range(rounds + 1):
         for account in ("free", "bound") if turn % 2 else ("bound", "free"):
             before = asks(port)
+            watch = Watch(gateway.pids(), cores.proxy)
             load = loads[account].run(port, CONNECTIONS, SECONDS)
+            cpu_us = watch.stop().cpu_s / load.calls * 1e6
             if turn:  # the first is a warm-up
-                found[account].append(load.rate)
+                found[account].append(cpu_us)
+                rates[account].append(load.rate)
                 if account == "bound":
                     asked, calls = asked + asks(port) - before, calls + load.calls
-    shares = [bound / free for free, bound in zip(found["free"], found["bound"], strict=True)]
-    for account, rates in found.items():
-        print(f"{account:6} {statistics.median(rates):9,.0f} calls/s ({min(rates):,.0f} to {max(rates):,.0f})")
-    print(f"with limits: {statistics.median(shares):.2f} of the throughput ({min(shares):.2f} to {max(shares):.2f})")
+    shares = [free / bound for free, bound in zip(found["free"], found["bound"], strict=True)]
+    for account, cpu in found.items():
+        seen = f"{statistics.median(rates[account]):,.0f} calls/s beside settlement"
+        print(f"{account:6} {statistics.median(cpu):6.1f} us CPU a call ({min(cpu):.1f} to {max(cpu):.1f}), {seen}")
+    print(
+        f"a gateway's core does {statistics.median(shares):.2f} of the calls ({min(shares):.2f} to {max(shares):.2f})"
+    )
     print(f"questions for leases: {asked:,} for {calls:,} calls, {asked / calls:.4%}")
 
 
