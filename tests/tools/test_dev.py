@@ -43,8 +43,8 @@ def recorder(dev: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Recorder:
     return Recorder(dev, monkeypatch)
 
 
-RUN = ["locks/build.txt", "locks/local.txt", "locks/model.txt"]
-DEV = ["locks/build.txt", "locks/dev.txt", "locks/model.txt"]
+RUN = ["locks/build.txt", "locks/local.txt", "locks/model.txt", "locks/assets.txt"]
+DEV = ["locks/build.txt", "locks/dev.txt", "locks/model.txt", "locks/assets.txt"]
 
 
 def test_the_second_run_installs_nothing(dev: ModuleType, recorder: Recorder) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -170,6 +171,7 @@ class Stack:
             "model": self._model,
             "key": self._secrets.get("key"),
             "admin_token": self._secrets.get("admin_token"),
+            "owner_link": self._owner_link(),
             "curl": self._curl(),
         }
 
@@ -180,8 +182,13 @@ class Stack:
             "Baseload is ready.",
             "",
             f"  base URL      {self.plan.base}/v1",
-            f"  control plane {self._control_url()}/",
+            f"  console       {self._control_url()}/console/",
         ]
+        if link := self._owner_link():
+            lines += [
+                f"  first owner   {link}",
+                "                Good once, for a day: choose a name and a password there.",
+            ]
         if self._secrets:
             lines += [
                 f"  API key       {self._secrets['key']}",
@@ -195,6 +202,13 @@ class Stack:
             add = f"{self._command()} providers add deepseek{self.home.option}"
             lines += [f"No model is offered yet. Add a vendor: {add}", ""]
         return "\n".join([*lines, "Ctrl-C stops it."])
+
+    def _owner_link(self) -> str:
+        """As long as nobody has signed up as owner; the secret stands behind #, so no log sees it."""
+        with contextlib.suppress(Refusal):
+            secret = Client.local(self.home).post("/api/people/first")["link"]
+            return f"{self._control_url()}/console/link#{secret}" if secret else ""
+        return ""
 
     def _command(self) -> str:
         """`baseload`, or its whole path where the shell would not find it (`make up` activates nothing)."""
@@ -257,7 +271,7 @@ class Stack:
         return Child(name, command, self.home.logs / f"{name}.log", stop_s)
 
     def _control_command(self, engine: bool) -> list[str]:
-        words = [sys.executable, "-m", "baseload.control", "--home", str(self.home.path)]
+        words = [sys.executable, "-m", "baseload.console", "--home", str(self.home.path)]
         words += ["--host", "127.0.0.1", "--port", str(self.plan.control_port)]
         if self.plan.grid[1]:
             words += ["--grid-host", self.plan.grid[0], "--grid-port", str(self.plan.grid[1])]

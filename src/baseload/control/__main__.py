@@ -25,7 +25,7 @@ from sqlalchemy.exc import DatabaseError
 
 from baseload import store
 from baseload.control.alerts import Sender
-from baseload.control.app import doors, grid_door
+from baseload.control.app import Pages, doors, grid_door
 from baseload.control.config import load
 from baseload.control.context import Context
 from baseload.control.desired import EngineOptions, resolve
@@ -42,8 +42,8 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 DATABASE_WAIT_S = 30.0  # a PostgreSQL that starts beside us
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs until a signal; returns the exit code."""
+def main(arguments: list[str] | None = None, *, pages: Pages | None = None) -> int:
+    """Runs until a signal; returns the exit code. `pages`: those of the console (`baseload.console`)."""
     given = _parser().parse_args(arguments)
     os.umask(0o077)  # whatever this process makes is its owner's: database, write-ahead log, socket, snapshot
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO, stream=sys.stderr)
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
         log.warning(
             "the control plane listens on %s without TLS: put a TLS proxy before it, or use 127.0.0.1", given.host
         )
-    asyncio.run(_serve(context, sockets))
+    asyncio.run(_serve(context, sockets, pages))
     context.home.socket.unlink(missing_ok=True)
     store.dispose(context.engine)
     log.info("the control plane has stopped")
@@ -150,9 +150,9 @@ def tcp_socket(host: str, port: int) -> socket.socket:
     return sock
 
 
-async def _serve(context: Context, sockets: list[socket.socket]) -> None:
+async def _serve(context: Context, sockets: list[socket.socket], pages: Pages | None) -> None:
     settlement, watcher, sender = Settlement(context), Watcher(context), Sender(context)
-    servers = [_server(app) for app in doors(context)]
+    servers = [_server(app) for app in doors(context, pages)]
     if len(sockets) > len(servers):
         public, private, _ = certificate(context.home.path)
         servers.append(_server(grid_door(context), ssl_certfile=str(public), ssl_keyfile=str(private)))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from baseload import __version__
 from baseload.control import (
@@ -17,6 +18,7 @@ from baseload.control import (
     api_grid,
     api_invoices,
     api_money,
+    api_people,
     api_reconcile,
     api_reports,
     gridtls,
@@ -24,14 +26,16 @@ from baseload.control import (
 )
 from baseload.control.context import Context
 from baseload.control.door import BODY_MAX, App, SocketDoor, TcpDoor, problem
-from baseload.control.services import admin
+from baseload.control.permit import permitted
+from baseload.control.services import people
 from baseload.errors import Refusal
 
 log = logging.getLogger("baseload.control.app")
+Pages = Callable[[FastAPI, Context], None]
 
 
-def build(context: Context) -> FastAPI:
-    """The application without a door; reach it only through `doors`."""
+def build(context: Context, pages: Pages | None = None) -> FastAPI:
+    """The application without a door; reach it only through `doors`. `pages`: adds those of the console."""
     app = FastAPI(
         title="Baseload control plane",
         version=__version__,
@@ -41,14 +45,14 @@ def build(context: Context) -> FastAPI:
         max_body_size=BODY_MAX,
     )
     app.state.context = context
-    app.include_router(api.router)
-    app.include_router(api_reports.router)
-    app.include_router(api_money.router)
+    closed = [Depends(permitted)]
+    for part in (api, api_reports, api_money, api_invoices, api_archive, api_reconcile, api_people):
+        app.include_router(part.router, dependencies=closed)
     app.include_router(api_money.hooks)
     app.include_router(api_grid.router)
-    app.include_router(api_invoices.router)
-    app.include_router(api_archive.router)
-    app.include_router(api_reconcile.router)
+    if pages is not None:
+        pages(app, context)
+        app.add_api_route("/", _console, methods=["GET", "HEAD"], include_in_schema=False)
     app.add_api_route("/healthz", _healthz, methods=["GET", "HEAD"], include_in_schema=False)
     app.add_api_route("/", _welcome, methods=["GET", "HEAD"], include_in_schema=False)
     app.add_exception_handler(Refusal, _refused)
@@ -70,14 +74,18 @@ def grid_door(context: Context) -> App:
     return gridtls.GridDoor(app, context)
 
 
-def doors(context: Context) -> tuple[App, App]:
+def doors(context: Context, pages: Pages | None = None) -> tuple[App, App]:
     """(for the socket, for TCP)."""
-    app = build(context)
-    return SocketDoor(app), TcpDoor(app, lambda token: admin.verify(context, token))
+    app = build(context, pages)
+    return SocketDoor(app), TcpDoor(app, *people.verifiers(context))
 
 
 async def _healthz() -> JSONResponse:
     return JSONResponse({"ok": True})
+
+
+async def _console() -> Response:
+    return RedirectResponse("/console/", status_code=303)
 
 
 async def _welcome() -> Response:

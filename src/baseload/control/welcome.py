@@ -53,8 +53,8 @@ api_key  = "sk-bl-..."</code></pre>
 </section>
 <section>
 <h2>For the operator</h2>
-<p>There is no console yet, and nothing about this installation is shown here. The command does everything; on the
-machine itself it needs no token:</p>
+<p>This process runs without its console, and nothing about this installation is shown here.
+The command does everything; on the machine itself it needs no token:</p>
 <pre><code>baseload status
 baseload keys create
 baseload doctor</code></pre>

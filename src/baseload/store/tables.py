@@ -1,6 +1,7 @@
 """What the database keeps. One `MetaData`; migrations make it, a test holds the two together.
 
-Configuration (mutable): accounts, keys, providers, offers, tariffs, admin_tokens, settings. `tariff_versions`, `audit`
+Configuration (mutable): accounts, keys, providers, offers, tariffs, admin_tokens, people,
+sessions, links, sign_in_tries, api_tokens, settings. `tariff_versions`, `audit`
 and `price_rows` only grow.
 The book (append-only, UPDATE, DELETE and TRUNCATE refused by triggers): ledger_accounts, transactions, postings,
 readings, resettlements, refusals, journal_notes.
@@ -194,6 +195,62 @@ admin_tokens = Table(
     Column("hash", LargeBinary, nullable=False, unique=True),
     _text("name", ""),
     _ns("created_ns"),
+    _ns("revoked_ns", "0"),
+)
+
+people = Table(
+    "people",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    _text("password", ""),  # argon2id's own text; "" = none yet, a link makes one
+    _text("role"),  # control.people.roles.ROLES
+    Column("account_id", BigId, ForeignKey("accounts.id"), nullable=True, index=True),  # of a member
+    _ns("made_ns"),
+    _flag("disabled"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),  # of the cookie; the cookie itself is never kept
+    Column("person_id", BigId, ForeignKey("people.id"), nullable=False, index=True),
+    _ns("made_ns"),
+    _ns("seen_ns"),
+    _text("agent", ""),
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("person_id", BigId, ForeignKey("people.id"), nullable=True),  # NULL = for the first owner
+    _ns("expires_ns"),
+    _ns("used_ns", "0"),
+)
+"""Links that are good once: for the first owner, and for a person to choose a password."""
+
+sign_in_tries = Table(
+    "sign_in_tries",
+    metadata,
+    Column("who", Text, primary_key=True),  # name:NAME or address:ADDRESS
+    Column("failures", BigInteger, nullable=False),
+    _ns("until_ns"),  # no try before
+)
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    _id(),
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    _text("prefix"),
+    _text("name"),
+    _text("role"),
+    Column("account_id", BigId, ForeignKey("accounts.id"), nullable=True),
+    _text("made_by"),
+    _ns("made_ns"),
+    _ns("expires_ns", "0"),  # 0 = never
+    _ns("used_ns", "0"),
     _ns("revoked_ns", "0"),
 )
 

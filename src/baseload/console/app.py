@@ -1,0 +1,92 @@
+"""Which pages there are. Plain functions, run in threads as FastAPI does: a slow query holds up no other request.
+
+In:     the control plane's application. Out: its routes under /console. A refusal is shown as a page in its own words.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse, Response
+
+from baseload.console import assets, live
+from baseload.console.pages import accounts, calls, front, ledger, merit, overview, people, providers, scoreboard, usage
+from baseload.console.view import page
+from baseload.control.context import Context
+from baseload.errors import Refusal
+
+log = logging.getLogger("baseload.console")
+Page = Callable[..., Any]
+GET: dict[str, Page] = {
+    "/console/": overview.show,
+    "/console/scoreboard": scoreboard.show,
+    "/console/merit": merit.show,
+    "/console/usage": usage.show,
+    "/console/usage.csv": usage.export,
+    "/console/calls": calls.index,
+    "/console/calls/{call}": calls.show,
+    "/console/accounts": accounts.index,
+    "/console/accounts/{name}": accounts.show,
+    "/console/providers": providers.index,
+    "/console/ledger": ledger.show,
+    "/console/people": people.index,
+    "/console/audit": ledger.audit_log,
+    "/console/sign-in": front.sign_in_page,
+    "/console/link": front.link_page,
+}
+POST: dict[str, Page] = {
+    "/console/sign-in": front.sign_in,
+    "/console/link": front.take_link,
+    "/console/sign-out": front.sign_out,
+    "/console/language": front.set_language,
+    "/console/accounts": accounts.create,
+    "/console/accounts/{name}/keys": accounts.create_key,
+    "/console/accounts/{name}/keys/{key}/revoke": accounts.revoke_key,
+    "/console/accounts/{name}/topup": accounts.top_up,
+    "/console/providers/{name}/test": providers.test,
+    "/console/people": people.add,
+    "/console/people/{name}/link": people.link,
+    "/console/scoreboard/target": scoreboard.set_target,
+}
+
+
+def pages(app: FastAPI, context: Context) -> None:
+    """Adds every page, and the stream of news."""
+    board = live.Board(context)
+    app.add_api_route("/console/assets/{version}/{name:path}", assets.serve, include_in_schema=False)
+    app.add_api_route("/console/live", board.serve, include_in_schema=False)
+    app.add_api_route("/console", _home, include_in_schema=False)
+    for path, show in GET.items():
+        app.add_api_route(path, _shown(show), methods=["GET", "HEAD"], include_in_schema=False)
+    for path, act in POST.items():
+        app.add_api_route(path, _shown(act), methods=["POST"], include_in_schema=False)
+
+
+def _home() -> Response:
+    return RedirectResponse("/console/", status_code=303)
+
+
+def _shown(show: Page) -> Callable[[Request], Any]:
+    """A page's own function reads the request; what it refuses becomes a page too."""
+
+    async def serve(request: Request) -> Response:
+        try:
+            found = show(request) if _is_async(show) else run_in_threadpool(show, request)
+            response: Response = await found
+        except Refusal as refusal:
+            return page(request, "refused.html", status=refusal.status, refusal=refusal)
+        except Exception:
+            log.exception("%s %s failed", request.method, request.url.path)
+            failed = Refusal("The control plane failed at this.", "See control.log.", code="internal", status=500)
+            return page(request, "refused.html", status=500, refusal=failed)
+        return response
+
+    return serve
+
+
+def _is_async(show: Page) -> bool:
+    return bool(show.__code__.co_flags & 0x80)  # CO_COROUTINE: a form is read from the connection, in the loop

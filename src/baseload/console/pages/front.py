@@ -1,0 +1,91 @@
+"""Signing in and out, one-time links, the language."""
+
+from __future__ import annotations
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from baseload.console.view import context_of, form, page, principal_of
+from baseload.console.words import LANGUAGES
+from baseload.control.door import COOKIE, COOKIE_SECURE, cookie_of, over_https
+from baseload.control.people import sessions
+from baseload.control.people.sessions import WHOLE_NS
+from baseload.control.services import people
+from baseload.errors import Refusal
+
+
+def sign_in_page(request: Request) -> Response:
+    if principal_of(request).role:
+        return RedirectResponse("/console/", status_code=303)
+    return page(request, "sign_in.html", next=_local(request.query_params.get("next", "")), refusal=None, name="")
+
+
+async def sign_in(request: Request) -> Response:
+    given = await form(request)
+    after, name = _local(given.get("next", "")), given.get("name", "")
+    try:
+        cookie = await run_in_threadpool(
+            people.sign_in, context_of(request), name=name, password=given.get("password", ""),
+            address=_address(request), agent=request.headers.get("user-agent", ""),
+        )  # fmt: skip
+    except Refusal as refusal:
+        return page(request, "sign_in.html", status=refusal.status, next=after, refusal=refusal, name=name)
+    return _signed_in(request, cookie, after)
+
+
+def link_page(request: Request) -> Response:
+    """The link's secret stands behind #: it reaches us only in the form."""
+    return page(request, "link.html", refusal=None, name="", link="")
+
+
+async def take_link(request: Request) -> Response:
+    given = await form(request)
+    name, link = given.get("name", "").strip().lower(), given.get("link", "")
+    try:
+        cookie = await run_in_threadpool(
+            people.by_link, context_of(request), link=link, name=name, password=given.get("password", ""),
+            agent=request.headers.get("user-agent", ""),
+        )  # fmt: skip
+    except Refusal as refusal:
+        return page(request, "link.html", status=refusal.status, refusal=refusal, name=name, link=link)
+    return _signed_in(request, cookie, "/console/")
+
+
+def sign_out(request: Request) -> Response:
+    context = context_of(request)
+    if cookie := cookie_of(request.scope):
+        sessions.end(context.engine, context.vault, cookie)
+    answer = RedirectResponse("/console/sign-in", status_code=303)
+    for name in (COOKIE, COOKIE_SECURE):
+        answer.delete_cookie(name, secure=name == COOKIE_SECURE, httponly=True, samesite="lax")
+    return answer
+
+
+async def set_language(request: Request) -> Response:
+    given = await form(request)
+    answer = RedirectResponse(_local(given.get("next", "")), status_code=303)
+    if given.get("language") in LANGUAGES:
+        answer.set_cookie("language", given["language"], max_age=365 * 86_400, httponly=True, samesite="lax")
+    return answer
+
+
+def _signed_in(request: Request, cookie: str, after: str) -> Response:
+    answer = RedirectResponse(after, status_code=303)
+    secure = over_https(request.scope)
+    answer.set_cookie(
+        COOKIE_SECURE if secure else COOKIE, cookie, max_age=WHOLE_NS // 10**9, httponly=True, secure=secure,
+        samesite="lax", path="/",
+    )  # fmt: skip
+    return answer
+
+
+def _local(path: str) -> str:
+    """A page of ours, never another site's: "//evil" and "/\\evil" are addresses of hosts to a browser."""
+    if path.startswith("/console") and "\\" not in path and "//" not in path and path.isprintable():
+        return path
+    return "/console/"
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""

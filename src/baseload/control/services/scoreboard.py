@@ -1,0 +1,111 @@
+"""The scoreboard: AI revenue and its growth, cloud revenue, gross margin, capital spent; from the ledger's own figures.
+
+In:     the roll-ups of usage (which `ledger check` holds against the postings), targets.
+Out:    figures by calendar quarter (UTC), with definitions. Amounts of other currencies than the one asked for are not
+        added in.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from baseload import store
+from baseload.control import audit
+from baseload.control.apply import set_setting, setting
+from baseload.control.context import Context
+from baseload.errors import Refusal
+from baseload.ledger.texts import instant
+from baseload.ledger.usage import usage
+from baseload.money.amount import parse_decimal
+from baseload.store import tables as t
+
+SETTING = "targets"
+QUARTERS = 8
+FIGURES = {
+    "revenue_growth": "AI revenue: charges of calls that arrived in the quarter, against the one before, in per cent.",
+    "app_users": "App users: people who used the assistant in the last 30 days.",
+    "cloud_revenue": "Cloud revenue: charges of calls that own engines served, in the quarter.",
+    "gross_margin": "Gross margin: charges less what providers bill for the same calls, as a share of the charges.",
+}
+EXAMPLE = (  # amounts as they were said; nothing here was looked up anew
+    ("Capital spent in one quarter", "31.8 bn CNY", "380 bn over 12 quarters are 31.7 bn a quarter: on pace"),
+    ("Capital planned for three years", "380 bn CNY", "made public in 2025 with the plan that gave the idea"),
+    ("Peers' budgets for 2025", "100, 80, 75, 65 bn USD", "as they were set beside that plan"),
+)
+Json = dict[str, Any]
+
+
+def board(context: Context, currency: str) -> Json:
+    """Eight quarters to now, and the figures of this one."""
+    now_ns = time.time_ns()
+    owned = _engines(context)
+    quarters: list[Json] = []
+    for begin, end, name in quarters_to(now_ns, QUARTERS):
+        rows = usage(context.engine, begin, min(end, now_ns), by=("provider",)).rows
+        revenue = sum(row.charge.get(currency, 0) for row in rows)
+        cost = sum(row.cost.get(currency, 0) for row in rows)
+        cloud = sum(row.charge.get(currency, 0) for row in rows if row.ids.get("provider") in owned)
+        calls = sum(row.calls for row in rows)
+        quarters.append({"quarter": name, "revenue_nano": revenue, "cost_nano": cost, "cloud_nano": cloud,
+                         "calls": calls})  # fmt: skip
+    now, before, year = quarters[-1], quarters[-2], quarters[-5]
+    with store.reading(context.engine) as connection:
+        targets: dict[str, str] = setting(connection, SETTING, {})
+    figures: dict[str, Any] = {
+        "revenue_growth": _growth(now["revenue_nano"], before["revenue_nano"]),
+        "revenue_growth_year": _growth(now["revenue_nano"], year["revenue_nano"]),
+        "app_users": None,  # nothing measures them yet
+        "cloud_revenue": now["cloud_nano"],
+        "gross_margin": _share(now["revenue_nano"] - now["cost_nano"], now["revenue_nano"]),
+    }
+    return {
+        "currency": currency,
+        "quarters": quarters,
+        "figures": figures,
+        "targets": targets,
+        "as_of": instant(now_ns),
+    }
+
+
+def set_target(context: Context, actor: str, *, figure: str, target: str) -> None:
+    """What the owner aims at: a decimal, "" takes it away."""
+    if figure not in FIGURES:
+        raise Refusal(f"{figure!r} is no figure.", f"One of: {', '.join(FIGURES)}.", code="figure_wrong")
+    if target:
+        parse_decimal(target)
+    with store.writing(context.engine) as connection:
+        known = setting(connection, SETTING, {})
+        changed = {**known, figure: target} if target else {name: one for name, one in known.items() if name != figure}
+        set_setting(connection, SETTING, changed)
+        audit.record(connection, actor, "target.set", figure, {"target": target})
+
+
+def quarters_to(now_ns: int, count: int) -> list[tuple[int, int, str]]:
+    """(begin, end, "2026 Q4") of the last `count` calendar quarters, the one that runs last."""
+    now = datetime.fromtimestamp(now_ns // 10**9, UTC)
+    last = now.year * 4 + (now.month - 1) // 3
+    return [(_begin(number), _begin(number + 1), f"{number // 4} Q{number % 4 + 1}")
+            for number in range(last - count + 1, last + 1)]  # fmt: skip
+
+
+def _begin(quarter: int) -> int:
+    return int(datetime(quarter // 4, quarter % 4 * 3 + 1, 1, tzinfo=UTC).timestamp()) * 10**9
+
+
+def _growth(now: int, before: int) -> float | None:
+    """Per cent; None = there is nothing to compare with."""
+    return round(100 * (now - before) / before, 1) if before > 0 else None
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(100 * part / whole, 1) if whole > 0 else None
+
+
+def _engines(context: Context) -> set[int]:
+    with store.reading(context.engine) as connection:
+        query = select(t.providers.c.id).where(t.providers.c.kind == "engine")
+        return set(connection.execute(query).scalars())
