@@ -17,7 +17,7 @@ def tree(tmp_path: Path) -> Path:
     (tmp_path / "tools").mkdir()
     shutil.copy(ROOT / "tools" / "dev.py", tmp_path / "tools")
     (tmp_path / "locks").mkdir()
-    for name in ("uv", "build", "local", "dev", "model"):
+    for name in ("uv", "build", "local", "dev", "model", "assets"):
         (tmp_path / "locks" / f"{name}.txt").write_text(f"{name}==1\n")
     (tmp_path / "pyproject.toml").write_text("[project]\n")
     return tmp_path

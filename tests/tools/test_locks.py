@@ -10,7 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 from tests.tools.conftest import ROOT
 
-NAMES = ("uv", "build", "local", "dev", "model")
+NAMES = ("uv", "build", "local", "dev", "model", "assets")
 
 
 def pins(name: str) -> dict[str, str]:
@@ -61,7 +61,7 @@ def test_the_locks_answer_pyproject() -> None:
 
 
 def test_the_locks_answer_what_the_tool_names(dev: ModuleType) -> None:
-    for name, requirements in (("uv", dev.UV), ("build", dev.BUILD), ("model", dev.MODEL)):
+    for name, requirements in (("uv", dev.UV), ("build", dev.BUILD), ("model", dev.MODEL), ("assets", dev.ASSETS)):
         assert dict(requirement.split("==") for requirement in requirements).items() <= pins(name).items()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert project["project"]["requires-python"] == ">={}.{},<{}.{}".format(*dev.OLDEST, *dev.BEYOND)
