@@ -12,11 +12,14 @@ from tests.console.browser import Window, chromium
 from tests.e2e.grid import Grid, up
 from tests.gateway.harness import Running, chat, exchange, post
 
+from baseload.control.people import totp
+
 PASSWORD = "three quiet load curves"
 PAGES = {
     "overview": "/console/", "scoreboard": "/console/scoreboard", "merit": "/console/merit", "usage": "/console/usage",
     "calls": "/console/calls", "accounts": "/console/accounts", "account": "/console/accounts/default",
-    "providers": "/console/providers", "ledger": "/console/ledger?check=1", "people": "/console/people",
+    "providers": "/console/providers", "playground": "/console/playground", "me": "/console/me",
+    "ledger": "/console/ledger?check=1", "people": "/console/people",
     "audit": "/console/audit",
 }  # fmt: skip
 
@@ -127,6 +130,73 @@ def test_what_another_site_makes_a_browser_send_changes_nothing(owner: Window, g
         reply = owner.page.request.post(url, form={"name": "evil"}, headers=headers)
         assert reply.status == 403, headers
     assert len(grid.json("accounts", "list")["accounts"]) == before
+
+
+def test_one_prompt_to_two_models_with_a_price_for_each(owner: Window, grid: Grid) -> None:
+    page = owner.go("/console/playground")
+    page.locator("select[name=model]").nth(1).select_option("smollm2")
+    page.fill("input[name=max_tokens]", "16")
+    page.fill("textarea[name=text]", "Name three colours. <img src=x onerror=alert(1)>")
+    page.keyboard.press("Control+Enter")
+    page.locator(".answers .sub[data-done^=call]").nth(1).wait_for(timeout=30_000)
+    made = [foot.get_attribute("data-done") for foot in page.locator(".answers .sub").all()]
+    assert all(answer.text_content() for answer in page.locator(".answer").all())
+    for call, foot in zip(made, page.locator(".answers .sub").all(), strict=True):
+        found = grid.json("calls", "show", str(call))["call"]["attempts"][0]
+        assert found["meters"]["output_total"] <= 16
+        assert f"→ {found['meters']['output_total']}" in (foot.text_content() or "")
+        assert found["charge"]["currency"] in (foot.text_content() or "")
+    owner.sound("playground-answers")
+    page.fill("input[name=max_tokens]", "4096")
+    page.fill("textarea[name=text]", "Count from one to one thousand.")
+    page.click("text=Send")
+    page.wait_for_function("() => document.querySelector('.answer')?.textContent.length > 5")
+    page.click("text=Stop")
+    page.wait_for_selector(".sub[data-done=stopped]", state="attached")
+    owner.sound()
+
+
+def test_a_target_says_how_far_it_is(owner: Window, call: str) -> None:
+    page = owner.go("/console/scoreboard")
+    page.select_option("select[name=figure]", "gross_margin")
+    page.fill("input[name=target]", "30")
+    page.click("text=Save")
+    page.wait_for_selector("text=from here 30")  # the first account pays what a call costs: no margin yet
+    owner.sound()
+
+
+def test_a_device_is_asked_for_at_sign_in(owner: Window, browser: Browser) -> None:
+    page = owner.go("/console/people")
+    page.fill("input[name=name]", "eve")
+    page.select_option("select[name=role]", "auditor")
+    page.click("text=Create")
+    link = page.text_content("#secret")
+    assert link is not None
+    window = Window(browser, owner.url)
+    page = window.page
+    page.goto(link)
+    page.fill("input[name=name]", "eve")
+    page.fill("input[name=password]", PASSWORD)
+    page.click("button.main")
+    page.wait_for_url("**/console/")
+    page = window.go("/console/me")
+    secret = (page.text_content("#secret") or "").strip()
+    step = time.time_ns() // totp.STEP_NS
+    page.fill("form[action$=device] input[name=code]", totp.code_at(secret, step - 1))
+    page.click("text=Turn on")
+    codes = (page.text_content("#codes") or "").split()
+    assert len(codes) == totp.RECOVERY
+    window.sound("recovery-codes")
+    page.click("text=Sign out")
+    page.fill("input[name=name]", "eve")
+    page.fill("input[name=password]", PASSWORD)
+    page.click("button.main")
+    page.wait_for_selector("input[name=code]")
+    window.sound("code")
+    page.fill("input[name=code]", codes[3])
+    page.click("button.main")
+    page.wait_for_url("**/console/")
+    window.close()
 
 
 def test_the_overview_moves_by_itself(owner: Window, grid: Grid) -> None:

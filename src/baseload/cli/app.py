@@ -45,6 +45,7 @@ COMMANDS = {
     "ledger": ("baseload.cli.ledger:app", "Check and export the double-entry book."),
     "backup": ("baseload.cli.ledger:backup_app", "Write a consistent copy of the database to a file."),
     "archive": ("baseload.cli.archive:app", "Readings of days that are over to Parquet files, and their proof."),
+    "env": ("baseload.cli.env:app", "What points a client program at this grid."),
     "people": ("baseload.cli.people:app", "Who may sign in to the console, and with which role."),
     "tokens": ("baseload.cli.people:tokens_app", "Tokens of the admin API, each with a role."),
     "admin-token": ("baseload.cli.admin:app", "The administrator's token."),

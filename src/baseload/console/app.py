@@ -14,7 +14,20 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from baseload.console import assets, live
-from baseload.console.pages import accounts, calls, front, ledger, merit, overview, people, providers, scoreboard, usage
+from baseload.console.pages import (
+    accounts,
+    calls,
+    front,
+    ledger,
+    me,
+    merit,
+    overview,
+    people,
+    playground,
+    providers,
+    scoreboard,
+    usage,
+)  # fmt: skip
 from baseload.console.view import page
 from baseload.control.context import Context
 from baseload.errors import Refusal
@@ -25,6 +38,7 @@ GET: dict[str, Page] = {
     "/console/": overview.show,
     "/console/scoreboard": scoreboard.show,
     "/console/merit": merit.show,
+    "/console/playground": playground.show,
     "/console/usage": usage.show,
     "/console/usage.csv": usage.export,
     "/console/calls": calls.index,
@@ -35,13 +49,19 @@ GET: dict[str, Page] = {
     "/console/ledger": ledger.show,
     "/console/people": people.index,
     "/console/audit": ledger.audit_log,
+    "/console/me": me.show,
     "/console/sign-in": front.sign_in_page,
     "/console/link": front.link_page,
 }
 POST: dict[str, Page] = {
     "/console/sign-in": front.sign_in,
+    "/console/sign-in/code": front.second_step,
     "/console/link": front.take_link,
+    "/console/me/device": me.add_device,
+    "/console/me/device/remove": me.remove_device,
+    "/console/me/password": me.change_password,
     "/console/sign-out": front.sign_out,
+    "/console/playground/run": playground.run,
     "/console/language": front.set_language,
     "/console/accounts": accounts.create,
     "/console/accounts/{name}/keys": accounts.create_key,

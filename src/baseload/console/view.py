@@ -33,6 +33,7 @@ NAV = (  # word, path, permission
     ("Overview", "/console/", "grid.read"),
     ("Scoreboard", "/console/scoreboard", "money.read"),
     ("Merit order", "/console/merit", "grid.read"),
+    ("Playground", "/console/playground", "call"),
     ("Usage", "/console/usage", "own.read"),
     ("Calls", "/console/calls", "own.read"),
     ("Accounts", "/console/accounts", "own.read"),

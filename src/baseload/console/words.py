@@ -15,6 +15,14 @@ def translator(code: str) -> Callable[[str], str]:
 CHINESE = {
     "Overview": "概览", "Scoreboard": "记分牌", "Merit order": "优先调度", "Usage": "用量", "Calls": "调用",
     "Accounts": "账户", "Providers": "供应方", "Ledger": "账本", "People": "人员", "Audit log": "审计日志",
+    "Playground": "试验场", "Prompt": "提示词", "System": "系统提示", "Send": "发送", "Stop": "停止",
+    "Tokens at most": "令牌上限", "first token": "首个令牌", "in all": "共",
+    "Code of your device": "设备上的验证码", "Codes of a device": "两步验证", "Turn on": "开启", "Turn off": "关闭",
+    "On: a code is needed to sign in.": "已开启：登录时需要验证码。",
+    "The one you have": "当前密码", "The new one": "新密码",
+    "Add this secret to an authenticator, then type the code it shows.": "将此密钥添加到验证器，然后输入显示的验证码。",
+    "Recovery codes: each is good once. Keep them now, they are not shown again.":
+        "恢复码：每个仅可用一次，请立即保存。",
     "Sign in": "登录", "Sign out": "退出", "Name": "名称", "Password": "密码", "Choose a password": "设置密码",
     "Your name": "您的名字", "Language": "语言", "Theme": "主题", "Menu": "菜单", "Skip to content": "跳到正文",
     "Calls today": "今日调用", "Tokens today": "今日令牌", "Cost today": "今日成本", "Revenue today": "今日收入",

@@ -208,6 +208,9 @@ people = Table(
     Column("account_id", BigId, ForeignKey("accounts.id"), nullable=True, index=True),  # of a member
     _ns("made_ns"),
     _flag("disabled"),
+    _text("totp", ""),  # the device's secret, sealed; "" = a password is enough
+    _ns("totp_step", "0"),  # the last one that was used
+    _json("recovery", "[]"),  # hashes of codes for the day the device is lost
 )
 
 sessions = Table(

@@ -29,8 +29,23 @@ async def sign_in(request: Request) -> Response:
             people.sign_in, context_of(request), name=name, password=given.get("password", ""),
             address=_address(request), agent=request.headers.get("user-agent", ""),
         )  # fmt: skip
+    except people.CodeNeeded as needed:
+        return page(request, "code.html", next=after, refusal=None, pending=needed.pending)
     except Refusal as refusal:
         return page(request, "sign_in.html", status=refusal.status, next=after, refusal=refusal, name=name)
+    return _signed_in(request, cookie, after)
+
+
+async def second_step(request: Request) -> Response:
+    given = await form(request)
+    after, pending = _local(given.get("next", "")), given.get("pending", "")
+    try:
+        cookie = await run_in_threadpool(
+            people.second_step, context_of(request), pending=pending, code=given.get("code", ""),
+            address=_address(request), agent=request.headers.get("user-agent", ""),
+        )  # fmt: skip
+    except Refusal as refusal:
+        return page(request, "code.html", status=refusal.status, next=after, refusal=refusal, pending=pending)
     return _signed_in(request, cookie, after)
 
 

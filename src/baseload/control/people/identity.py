@@ -54,13 +54,9 @@ def check_name(name: str) -> None:
 
 def sign_in(engine: Engine, name: str, password: str, address: str, now_ns: int) -> Any:
     """The person's row. The tries are counted in the database, so a restart forgets none."""
-    places = (f"name:{name[:70]}", f"address:{address}")
-    with store.writing(engine) as connection:
-        for place in places:
-            _held_back(connection, place, now_ns)
+    count_try(engine, name, address, now_ns)
+    with store.reading(engine) as connection:
         row = connection.execute(select(t.people).where(t.people.c.name == name)).one_or_none()
-        for place in places:  # counted before the work: a hundred at once are a hundred tries
-            _count(connection, place, now_ns)
     kept = row.password if row is not None and row.password else _NOBODY
     try:
         _hasher.verify(kept, password[: PASSWORD_MAX + 1])
@@ -68,11 +64,31 @@ def sign_in(engine: Engine, name: str, password: str, address: str, now_ns: int)
         row = None
     if row is None or kept is _NOBODY or row.disabled:
         raise Refusal("Name or password are wrong.", "Ask an owner for a new link.", code="sign_in_wrong", status=401)
-    with store.writing(engine) as connection:
-        connection.execute(delete(t.sign_in_tries).where(t.sign_in_tries.c.who.in_(places)))
-        if _hasher.check_needs_rehash(kept):
+    if not row.totp:  # a second step is to come: only it forgets them
+        forget_tries(engine, name, address)
+    if _hasher.check_needs_rehash(kept):
+        with store.writing(engine) as connection:
             connection.execute(update(t.people).where(t.people.c.id == row.id).values(password=_hasher.hash(password)))
     return row
+
+
+def count_try(engine: Engine, name: str, address: str, now_ns: int) -> None:
+    """Counted before the work: a hundred at once are a hundred tries. Raises Refusal `sign_in_slow`."""
+    with store.writing(engine) as connection:
+        for place in _places(name, address):
+            _held_back(connection, place, now_ns)
+        for place in _places(name, address):
+            _count(connection, place, now_ns)
+
+
+def forget_tries(engine: Engine, name: str, address: str) -> None:
+    """It was right."""
+    with store.writing(engine) as connection:
+        connection.execute(delete(t.sign_in_tries).where(t.sign_in_tries.c.who.in_(_places(name, address))))
+
+
+def _places(name: str, address: str) -> tuple[str, str]:
+    return f"name:{name[:70]}", f"address:{address}"
 
 
 def _held_back(connection: Connection, place: str, now_ns: int) -> None:

@@ -21,6 +21,7 @@ MAY: dict[str, frozenset[str]] = {
     "audit.read": frozenset({OWNER, AUDITOR}),
     "books": frozenset({OWNER}),  # backups, archives, late prices
     "people": frozenset({OWNER}),
+    "call": frozenset({OWNER, OPERATOR, FINANCE, MEMBER}),  # models, from the console, on an account's money
     "session": frozenset(ROLES),  # one's own
     "socket": frozenset({OWNER}),  # meant for processes of this home
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,7 @@ from baseload import store
 from baseload.control import audit
 from baseload.control.apply import id_of
 from baseload.control.context import Context
-from baseload.control.people import identity, sessions
+from baseload.control.people import identity, sessions, totp
 from baseload.control.people.roles import OWNER, Principal
 from baseload.control.services import admin
 from baseload.errors import Refusal
@@ -20,6 +21,7 @@ from baseload.ledger.texts import instant
 from baseload.store import tables as t
 
 Json = dict[str, Any]
+PENDING_NS = 5 * 60 * 10**9
 Verify = Callable[[str], Principal | None]
 
 
@@ -38,13 +40,120 @@ def verifiers(context: Context) -> tuple[Verify, Verify]:
     return by_token, by_cookie
 
 
+class CodeNeeded(Refusal):
+    """The password was right; a code of the person's device is wanted too. `pending` stands for the first step."""
+
+    code, status = "code_needed", 401
+
+    def __init__(self, pending: str) -> None:
+        super().__init__("A code of your device is needed.", "Type it, or one of your recovery codes.")
+        self.pending = pending
+
+
 def sign_in(context: Context, *, name: str, password: str, address: str, agent: str) -> str:
-    """A session's cookie. Raises Refusal `sign_in_wrong`, `sign_in_slow`."""
+    """A session's cookie. Raises Refusal `sign_in_wrong`, `sign_in_slow`, CodeNeeded."""
     person = identity.sign_in(context.engine, name.strip().lower(), password, address, time.time_ns())
+    if person.totp:
+        expires_ns = time.time_ns() + PENDING_NS
+        raise CodeNeeded(f"{person.id}.{expires_ns}.{_pending_mark(context, person, expires_ns)}")
+    return _begin(context, person, address, agent)
+
+
+def second_step(context: Context, *, pending: str, code: str, address: str, agent: str) -> str:
+    """A session's cookie, by what CodeNeeded gave and a code. Tries count like those of passwords."""
+    number, _, rest = pending.partition(".")
+    expires, _, mark = rest.partition(".")
+    now_ns = time.time_ns()
+    wrong = Refusal("The code is wrong, or it took too long.", "Sign in again.", code="sign_in_wrong", status=401)
+    if not (number.isdecimal() and expires.isdecimal() and len(expires) < 20) or int(expires) < now_ns:
+        raise wrong
+    with store.reading(context.engine) as connection:
+        person = connection.execute(select(t.people).where(t.people.c.id == int(number))).one_or_none()
+    if person is None or person.disabled or not person.totp:
+        raise wrong
+    if not hmac.compare_digest(_pending_mark(context, person, int(expires)), mark):
+        raise wrong
+    identity.count_try(context.engine, person.name, address, now_ns)
+    if not _code_is_good(context, person.id, code, now_ns):
+        raise wrong
+    identity.forget_tries(context.engine, person.name, address)
+    return _begin(context, person, address, agent)
+
+
+def _pending_mark(context: Context, person: Any, expires_ns: int) -> str:
+    """Binds the first step to the password of that moment."""
+    text = f"{person.id}.{expires_ns}.{person.password}"
+    return sessions.secret_hash(context.vault, "pending", text).hex()
+
+
+def _code_is_good(context: Context, person: int, code: str, now_ns: int) -> bool:
+    """Uses it up."""
+    typed = totp.plain(code)
+    with store.writing(context.engine) as connection:
+        row = connection.execute(select(t.people).where(t.people.c.id == person)).one()
+        change = update(t.people).where(t.people.c.id == person)
+        step = totp.step_of(context.vault.resolve(row.totp), typed, now_ns, row.totp_step)
+        if step is not None:
+            connection.execute(change.values(totp_step=step))
+            return True
+        kept = sessions.secret_hash(context.vault, f"recovery {person}", typed).hex()
+        if kept in row.recovery:
+            connection.execute(change.values(recovery=[one for one in row.recovery if one != kept]))
+            audit.record(connection, f"person:{row.name}", "person.recovery-code", row.name)
+            return True
+    return False
+
+
+def _begin(context: Context, person: Any, address: str, agent: str) -> str:
     cookie = sessions.begin(context.engine, context.vault, person.id, agent, time.time_ns())
     with store.writing(context.engine) as connection:
         audit.record(connection, f"person:{person.name}", "session.begin", person.name, {"address": address})
     return cookie
+
+
+def device_of(context: Context, who: Principal) -> Json:
+    """Whether a device is set up, and how many recovery codes are left."""
+    with store.reading(context.engine) as connection:
+        row = connection.execute(select(t.people).where(t.people.c.id == who.person)).one_or_none()
+    return {"on": bool(row and row.totp), "recovery": len(row.recovery) if row else 0}
+
+
+def add_device(context: Context, who: Principal, *, secret: str, code: str) -> list[str]:
+    """Codes are needed from now on. Returns the recovery codes, once. Raises Refusal where the code is another."""
+    if not who.person:
+        raise Refusal("A token has no device.", "Sign in.", code="forbidden", status=403)
+    try:
+        step = totp.step_of(secret, totp.plain(code), time.time_ns(), 0)
+    except ValueError:
+        step = None
+    if step is None or len(secret) < 32:
+        raise Refusal("This is not the code of the device now.", "Look at its clock, and type the next one.",
+                      code="code_wrong", param="code")  # fmt: skip
+    codes = totp.recovery_codes()
+    hashes = [sessions.secret_hash(context.vault, f"recovery {who.person}", one).hex() for one in codes]
+    with store.writing(context.engine) as connection:
+        values = {"totp": context.vault.seal(secret), "totp_step": step, "recovery": hashes}
+        connection.execute(update(t.people).where(t.people.c.id == who.person).values(**values))
+        audit.record(connection, who.actor, "person.device", who.name, {"on": True})
+    return codes
+
+
+def remove_device(context: Context, who: Principal, *, code: str) -> None:
+    """By a code of it, or a recovery code."""
+    if not device_of(context, who)["on"]:
+        return
+    identity.count_try(context.engine, who.name, "device", time.time_ns())
+    if not _code_is_good(context, who.person, code, time.time_ns()):
+        raise Refusal("The code is wrong.", "Type the next one.", code="code_wrong", param="code")
+    identity.forget_tries(context.engine, who.name, "device")
+    with store.writing(context.engine) as connection:
+        _without_device(connection, who.person)
+        audit.record(connection, who.actor, "person.device", who.name, {"on": False})
+
+
+def _without_device(connection: Connection, person: int) -> None:
+    values = {"totp": "", "totp_step": 0, "recovery": []}
+    connection.execute(update(t.people).where(t.people.c.id == person).values(**values))
 
 
 def by_link(context: Context, *, link: str, name: str, password: str, agent: str) -> str:
@@ -63,6 +172,7 @@ def by_link(context: Context, *, link: str, name: str, password: str, agent: str
             who = connection.execute(select(t.people.c.name).where(t.people.c.id == number)).scalar_one()
             connection.execute(update(t.people).where(t.people.c.id == number).values(password=kept))
             sessions.end_all(connection, number)
+            _without_device(connection, number)  # a link is for who has lost what is needed to sign in
             word = "person.password"
         audit.record(connection, f"person:{who}", word, who)
     return sessions.begin(context.engine, context.vault, number, agent, time.time_ns())
@@ -203,7 +313,7 @@ def _one(context: Context, name: str) -> Json:
 def _shown(row: Any) -> Json:
     return {
         "name": row.name, "role": row.role, "account": row.account or "", "made": instant(row.made_ns),
-        "password": bool(row.password), "disabled": row.disabled,
+        "password": bool(row.password), "device": bool(row.totp), "disabled": row.disabled,
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from fractions import Fraction
 from typing import Any
 
 from sqlalchemy import select
@@ -62,13 +63,19 @@ def board(context: Context, currency: str) -> Json:
         "cloud_revenue": now["cloud_nano"],
         "gross_margin": _share(now["revenue_nano"] - now["cost_nano"], now["revenue_nano"]),
     }
+    away = {name: distance(figures[name], target, name) for name, target in targets.items() if name in figures}
     return {
-        "currency": currency,
-        "quarters": quarters,
-        "figures": figures,
-        "targets": targets,
+        "currency": currency, "quarters": quarters, "figures": figures, "targets": targets, "away": away,
         "as_of": instant(now_ns),
-    }
+    }  # fmt: skip
+
+
+def distance(value: float | None, target: str, figure: str) -> float | None:
+    """What is missing to a target, in its own unit (per cent, or units of the currency); below 0 = it is passed."""
+    if value is None:
+        return None
+    now = Fraction(int(value), 10**9) if figure == "cloud_revenue" else Fraction(str(value))
+    return float(round(Fraction(target) - now, 6))
 
 
 def set_target(context: Context, actor: str, *, figure: str, target: str) -> None:
