@@ -34,7 +34,7 @@ def _base(**more: Any) -> Option:
 
 def stacked(
     title: str, places: Sequence[str], series: Mapping[str, Sequence[float]], *, unit: str = "",
-    over: Sequence[float] = (), over_name: str = "", over_unit: str = "", kind: str = "bar",
+    over: Sequence[float | None] = (), over_name: str = "", over_unit: str = "", kind: str = "bar",
 ) -> Chart:  # fmt: skip
     """Columns over time, one colour a series; `over`: a line with an axis of its own."""
     shown: list[Option] = [
@@ -44,7 +44,8 @@ def stacked(
     ]  # fmt: skip
     axes: list[Option] = [{"type": "value", "name": unit, "nameGap": 12, "nameTextStyle": {"align": "left"}}]
     if over:
-        shown.append({"name": over_name, "type": "line", "yAxisIndex": 1, "data": list(over), "symbol": "none",
+        shown.append({"name": over_name, "type": "line", "yAxisIndex": 1, "data": list(over), "symbol": "circle",
+                      "symbolSize": 5,
                       "lineStyle": {"width": 2}, "itemStyle": {"color": "#d2527f"}, "z": 5})  # fmt: skip
         axes.append({"type": "value", "name": over_unit, "nameGap": 12, "nameTextStyle": {"align": "right"},
                      "splitLine": {"show": False}})  # fmt: skip

@@ -71,7 +71,7 @@ def load_chart(context: Context, word: Words) -> charts.Chart:
         series[row.group["provider"]][place] += tokens_of(row)
         cost[place] += row.cost.get("USD", 0)
         sold[place] += tokens_of(row)
-    price = [round(nano / tokens / 1000, 4) if tokens else 0.0 for nano, tokens in zip(cost, sold, strict=True)]
+    price = [round(nano / tokens / 1000, 4) if tokens else None for nano, tokens in zip(cost, sold, strict=True)]
     return charts.stacked(
         word("Load of the last 24 hours by provider"), [f"{hour[11:]}:00" for hour in hours], series,
         unit=word("tokens"), over=price, over_name=f"{word('price')}, USD/M", over_unit="USD/M",

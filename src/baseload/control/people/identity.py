@@ -8,6 +8,7 @@ Out:    a person's row, or Refusal `sign_in_wrong`, the same words and the same 
 from __future__ import annotations
 
 import re
+import threading
 from typing import Any
 
 from argon2 import PasswordHasher
@@ -26,6 +27,7 @@ FORGET_S = 3600
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,62}", re.ASCII)
 
 _hasher = PasswordHasher()
+_working = threading.Semaphore(2)  # at once: each takes 64 MB, and anybody may ask
 _NOBODY = _hasher.hash("a password of nobody")  # compared for a name that is not there
 
 
@@ -40,7 +42,8 @@ def check_password(password: str) -> None:
 
 def hashed(password: str) -> str:
     check_password(password)
-    return _hasher.hash(password)
+    with _working:
+        return _hasher.hash(password)
 
 
 def check_name(name: str) -> None:
@@ -59,7 +62,8 @@ def sign_in(engine: Engine, name: str, password: str, address: str, now_ns: int)
         row = connection.execute(select(t.people).where(t.people.c.name == name)).one_or_none()
     kept = row.password if row is not None and row.password else _NOBODY
     try:
-        _hasher.verify(kept, password[: PASSWORD_MAX + 1])
+        with _working:
+            _hasher.verify(kept, password[: PASSWORD_MAX + 1])
     except (VerificationError, InvalidHashError):
         row = None
     if row is None or kept is _NOBODY or row.disabled:
