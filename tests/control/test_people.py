@@ -272,6 +272,10 @@ def test_with_a_device_a_password_is_not_enough_and_a_code_is_good_once(desk: De
         people.add_device(context, ada, secret=secret, code="000000" if code() != "000000" else "000001")
     recovery = people.add_device(context, ada, secret=secret, code=code(-1))
     assert len(set(recovery)) == totp.RECOVERY
+    other = totp.new_secret()
+    its_code = totp.code_at(other, time.time_ns() // totp.STEP_NS)
+    with pytest.raises(Refusal, match="already"):  # whoever has stolen a session cannot put a device of their own
+        people.add_device(context, ada, secret=other, code=its_code)
 
     def first() -> str:
         with pytest.raises(people.CodeNeeded) as needed:
@@ -294,7 +298,9 @@ def test_with_a_device_a_password_is_not_enough_and_a_code_is_good_once(desk: De
     identity.forget_tries(context.engine, "ada", "a")
     number, expires, mark = first().split(".")
     people.add(context, "test", name="eve", role="owner", account="")
-    for forged in (f"2.{expires}.{mark}", f"{number}.{int(expires) + 1}.{mark}", f"{number}.{expires}.", "..", "1", ""):
+    forgeries = (f"2.{expires}.{mark}", f"{number}.{int(expires) + 1}.{mark}", f"{number}.{expires}.", "..", "1", "",
+                 f"{number}.{expires}.\u00e9", f"{'9' * 40}.{expires}.{mark}")  # fmt: skip
+    for forged in forgeries:
         with pytest.raises(Refusal, match="wrong"):
             second(forged, recovery[1])
     for _ in range(identity.FREE_TRIES):  # codes are six digits: they cannot be tried for long

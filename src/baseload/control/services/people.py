@@ -65,13 +65,15 @@ def second_step(context: Context, *, pending: str, code: str, address: str, agen
     expires, _, mark = rest.partition(".")
     now_ns = time.time_ns()
     wrong = Refusal("The code is wrong, or it took too long.", "Sign in again.", code="sign_in_wrong", status=401)
-    if not (number.isdecimal() and expires.isdecimal() and len(expires) < 20) or int(expires) < now_ns:
+    if not (number.isdecimal() and expires.isdecimal() and max(len(number), len(expires)) < 20):
+        raise wrong
+    if int(expires) < now_ns:
         raise wrong
     with store.reading(context.engine) as connection:
         person = connection.execute(select(t.people).where(t.people.c.id == int(number))).one_or_none()
     if person is None or person.disabled or not person.totp:
         raise wrong
-    if not hmac.compare_digest(_pending_mark(context, person, int(expires)), mark):
+    if not hmac.compare_digest(_pending_mark(context, person, int(expires)).encode(), mark.encode()):
         raise wrong
     identity.count_try(context.engine, person.name, address, now_ns)
     if not _code_is_good(context, person.id, code, now_ns):
@@ -129,6 +131,10 @@ def add_device(context: Context, who: Principal, *, secret: str, code: str) -> l
     if step is None or len(secret) < 32:
         raise Refusal("This is not the code of the device now.", "Look at its clock, and type the next one.",
                       code="code_wrong", param="code")  # fmt: skip
+    if device_of(context, who)["on"]:
+        raise Refusal(
+            "A device is set up already.", "Turn it off first, by a code of it.", code="device_exists", status=409
+        )
     codes = totp.recovery_codes()
     hashes = [sessions.secret_hash(context.vault, f"recovery {who.person}", one).hex() for one in codes]
     with store.writing(context.engine) as connection:
@@ -183,6 +189,7 @@ def change_password(context: Context, who: Principal, *, old: str, new: str, add
     if not who.person:
         raise Refusal("A token has no password.", "Sign in.", code="forbidden", status=403)
     identity.sign_in(context.engine, who.name, old, address, time.time_ns())
+    identity.forget_tries(context.engine, who.name, address)
     kept = identity.hashed(new)
     with store.writing(context.engine) as connection:
         connection.execute(update(t.people).where(t.people.c.id == who.person).values(password=kept))
