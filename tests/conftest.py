@@ -14,20 +14,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--long") or any("::" in word for word in config.args):  # a test that is named is meant
+    if config.getoption("--long") or _named(config):
         return
     left = [item for item in items if item.get_closest_marker("long")]
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = [item for item in items if not item.get_closest_marker("long")]
-        config.stash[_LEFT] = len(left)
 
 
-_LEFT = pytest.StashKey[int]()
+def _named(config: pytest.Config) -> bool:
+    """A test that is named is meant."""
+    return any("::" in word for word in config.args)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    left = config.stash.get(_LEFT, 0) or (0 if config.getoption("--long") else terminalreporter.stats.get("deselected"))
-    if left:
-        count = left if isinstance(left, int) else len(left)
-        terminalreporter.write_line(f"{count} long tests were left out; with them: make test ARGS=--long")
+    if not config.getoption("--long") and not _named(config):
+        terminalreporter.write_line("Tests marked long, if any, were left out; with them: make test ARGS=--long")
