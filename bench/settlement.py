@@ -33,7 +33,7 @@ START_NS = 1_780_000_000_000_000_000
 RAW = (
     b'{"prompt_tokens":1210,"completion_tokens":311,"total_tokens":1521,"prompt_tokens_details":{"cached_tokens":1024}}'
 )
-BOOK = ("readings", "postings", "transactions", "balances", "usage_hours")
+BOOK = ("readings", "postings", "transactions", "balances", *(level.name for level in tables.USAGE_LEVELS))
 
 
 class Round(NamedTuple):

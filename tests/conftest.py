@@ -1,4 +1,4 @@
-"""Long tests: crashes of many processes. `--long` runs them, as CI does; without it the summary names their number."""
+"""Long tests: crashes of many processes. `--long` runs them, as CI does; without it the summary says so."""
 
 from __future__ import annotations
 

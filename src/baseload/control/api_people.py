@@ -49,8 +49,8 @@ def add_person(ctx: Ctx, actor: Actor, body: NewPerson) -> Json:
 
 
 @router.post("/people/first", status_code=201)
-def first(ctx: Ctx) -> Json:
-    return {"link": people.link_for_first(ctx)}
+def first(ctx: Ctx, actor: Actor) -> Json:
+    return {"link": people.link_for_first(ctx, actor)}
 
 
 @router.put("/people/{name}")

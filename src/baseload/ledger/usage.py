@@ -52,6 +52,11 @@ class UsageRow(msgspec.Struct, kw_only=True):
     cost: dict[str, int]
     charge: dict[str, int]
 
+    def margin(self) -> dict[str, int]:
+        """Charge less cost, where both are in one currency; amounts of different currencies are not subtracted."""
+        both = sorted(self.cost.keys() & self.charge.keys())
+        return {currency: self.charge[currency] - self.cost[currency] for currency in both}
+
 
 class UsageReport(msgspec.Struct, kw_only=True):
     """start, end: the time really covered, which is the one asked for rounded outward to whole hours (UTC)."""

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from baseload.console import charts
-from baseload.console.view import allow, context_of, count, language, moneys, page
+from baseload.console.view import context_of, count, language, moneys, page, principal_of
 from baseload.console.words import translator
 from baseload.control.context import Context
-from baseload.control.services import health, money
+from baseload.control.services import health, money, providers
 from baseload.ledger.rollups import DAY_NS, HOUR_NS
 from baseload.ledger.texts import instant
 from baseload.ledger.usage import UsageRow, usage
@@ -23,11 +23,12 @@ FIGURES = ("Calls today", "Tokens today", "Cost today", "Revenue today", "Margin
 
 
 def show(request: Request) -> Response:
-    allow(request, "grid.read")
+    if not principal_of(request).may("grid.read"):
+        return RedirectResponse("/console/usage", status_code=303)  # a member's own first page
     context, word = context_of(request), translator(language(request))
     return page(
         request, "overview.html", figures=figures(context), chart=load_chart(context, word),
-        attention=attention(context), providers=_providers(context),
+        attention=attention(context),
     )  # fmt: skip
 
 
@@ -43,11 +44,8 @@ def figures(context: Context) -> dict[str, Any]:
     now_ns = time.time_ns()
     rows = usage(context.engine, now_ns - now_ns % DAY_NS, now_ns, by=()).rows
     row = rows[0] if rows else UsageRow(group={}, ids={}, cost={}, charge={})
-    margin = {
-        currency: row.charge.get(currency, 0) - row.cost.get(currency, 0) for currency in {**row.cost, **row.charge}
-    }
     values = (
-        count(row.calls), count(tokens_of(row)), moneys(row.cost), moneys(row.charge), moneys(margin)
+        count(row.calls), count(tokens_of(row)), moneys(row.cost), moneys(row.charge), moneys(row.margin())
     )  # fmt: skip
     return dict(zip(FIGURES, values, strict=True))
 
@@ -62,7 +60,7 @@ def load_chart(context: Context, word: Words) -> charts.Chart:
     begin_ns = end_ns - 24 * HOUR_NS
     found = usage(context.engine, begin_ns, end_ns, by=("hour", "provider")).rows
     hours = [instant(begin_ns + n * HOUR_NS)[:13] for n in range(24)]
-    owned = {row["name"]: row["kind"] == "engine" for row in _providers(context)}
+    owned = {row["name"]: row["kind"] == "engine" for row in providers.list_providers(context)}
     names = sorted({row.group["provider"] for row in found}, key=lambda name: (not owned.get(name, False), name))
     series: dict[str, list[float]] = {name: [0.0] * 24 for name in names}
     cost, sold = [0] * 24, [0] * 24
@@ -87,9 +85,3 @@ def attention(context: Context) -> list[dict[str, str]]:
             say = f"{row['account']}: {row['name']} has {row['available']} {row['currency']} left."
             found.append({"check": "balance", "say": say, "fix": "", "href": f"/console/accounts/{row['account']}"})
     return [{"href": "", **one} for one in found]
-
-
-def _providers(context: Context) -> list[dict[str, Any]]:
-    from baseload.control.services import providers
-
-    return providers.list_providers(context)

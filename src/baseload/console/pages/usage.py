@@ -24,7 +24,7 @@ from baseload.errors import Refusal
 from baseload.ledger.rollups import DAY_NS
 from baseload.ledger.settled import account_id
 from baseload.ledger.texts import decimal
-from baseload.ledger.usage import UsageReport, UsageRow, usage
+from baseload.ledger.usage import UsageReport, usage
 from baseload.store import tables as t
 
 BY = ("model", "account", "key", "offer", "provider", "outcome")
@@ -42,7 +42,7 @@ def show(request: Request) -> Response:
     return page(
         request, "usage.html", asked=asked, spans=SPANS, dimensions=BY, accounts=asked["accounts"],
         rows=sorted(table.rows, key=lambda row: -sum(row.charge.values())), tokens_of=tokens_of, report=table,
-        chart=_chart(over, asked["by"], word("Spend over time"), word("all")), margin=margin_of,
+        chart=_chart(over, asked["by"], word("Spend over time"), word("all")),
         whole=who.role != MEMBER,
     )  # fmt: skip
 
@@ -64,12 +64,6 @@ def export(request: Request) -> Response:
             writer.writerow([*line, decimal(nano), currency, *((decimal(cost), cost_currency) if whole else ())])
     headers = {"content-disposition": f'attachment; filename="usage-{asked["by"]}.csv"'}
     return Response(out.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
-
-
-def margin_of(row: UsageRow) -> dict[str, int]:
-    return {
-        currency: row.charge.get(currency, 0) - row.cost.get(currency, 0) for currency in {**row.cost, **row.charge}
-    }
 
 
 def own_accounts(context: Context, who: Principal) -> list[str]:

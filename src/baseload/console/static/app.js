@@ -60,7 +60,6 @@ const localise = (place) => place.querySelectorAll("time[datetime]").forEach((on
   one.textContent = shown.format(new Date(one.dateTime));
 });
 localise(document);
-document.addEventListener("htmx:after:swap", () => localise(document));
 
 // -- buttons
 document.addEventListener("click", (event) => {

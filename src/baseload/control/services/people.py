@@ -197,12 +197,14 @@ def change_password(context: Context, who: Principal, *, old: str, new: str, add
         audit.record(connection, who.actor, "person.password", who.name)
 
 
-def link_for_first(context: Context) -> str:
+def link_for_first(context: Context, actor: str) -> str:
     """The secret of a link for the first owner; "" = there is one."""
     with store.writing(context.engine) as connection:
         if sessions.owners(connection):
             return ""
-        return sessions.make_link(connection, context.vault, None, time.time_ns())
+        link = sessions.make_link(connection, context.vault, None, time.time_ns())
+        audit.record(connection, actor, "person.link", "first owner")
+    return link
 
 
 def link_for(context: Context, actor: str, name: str) -> str:

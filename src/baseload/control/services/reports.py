@@ -98,15 +98,10 @@ def usage(context: Context, *, by: str, account: str, since: str, until: str) ->
     if account:
         with store.reading(context.engine) as connection:
             number = account_id(connection, account)
-    report: dict[str, Any] = msgspec.to_builtins(usages.usage(context.engine, start, end, by=(by,), account=number))
-    rows = [{"name": row["group"][by], "margin": _margin(row), **row} for row in report.pop("rows")]
-    return {"period": report, "usage": rows}
-
-
-def _margin(row: dict[str, Any]) -> dict[str, int]:
-    """Charge less cost, where both are in one currency; amounts of different currencies are not subtracted."""
-    cost, charge = row["cost"], row["charge"]
-    return {currency: charge[currency] - cost[currency] for currency in sorted(cost.keys() & charge.keys())}
+    found = usages.usage(context.engine, start, end, by=(by,), account=number)
+    rows = [{"name": row.group[by], "margin": row.margin(), **msgspec.to_builtins(row)} for row in found.rows]
+    period = {name: value for name, value in msgspec.to_builtins(found).items() if name != "rows"}
+    return {"period": period, "usage": rows}
 
 
 def resettle(context: Context, *, cost_price: int, charge_price: int, actor: str) -> dict[str, Any]:
