@@ -8,7 +8,7 @@ May import: errors.
     with store.writing(engine) as connection: ...            # one writer at a time, on both databases
     with store.reading(engine) as connection: ...            # one consistent picture, never blocks a writer
 
-Read in this order: `tables.py` (what is kept, and the limits), `engine.py` (how it is opened, written and read),
+Read in this order: `tables/` (what is kept, and the limits), `engine.py` (how it is opened, written and read),
 `migrations/` (how it came about; the triggers that refuse to change a book are in `guards_0001.py`).
 """
 
