@@ -33,6 +33,7 @@ NAV = (  # word, path, permission
     ("Overview", "/console/", "grid.read"),
     ("Scoreboard", "/console/scoreboard", "money.read"),
     ("Merit order", "/console/merit", "grid.read"),
+    ("Assistant", "/console/assistant", "call"),
     ("Playground", "/console/playground", "call"),
     ("Usage", "/console/usage", "own.read"),
     ("Calls", "/console/calls", "own.read"),

@@ -11,7 +11,7 @@ from baseload.console.pages.usage import held_to, own_accounts
 from baseload.console.view import FORM_MAX, allow, context_of, page
 from baseload.control.door import problem
 from baseload.control.people.roles import MEMBER
-from baseload.control.services import playground
+from baseload.control.services import own_calls, playground
 from baseload.errors import Refusal
 
 _decode = msgspec.json.Decoder(playground.Ask).decode
@@ -42,7 +42,7 @@ async def run(request: Request) -> Response:
         ask.check()
         accounts = await run_in_threadpool(own_accounts, context, who)
         account = held_to(who, accounts, ask.account) or "default"
-        secret, fresh = await run_in_threadpool(playground.key_for, context, who.actor, account)
+        secret, fresh = await run_in_threadpool(own_calls.key_for, context, who.actor, account)
     except Refusal as refusal:
         return problem(refusal)
     stream = playground.run(context, secret, fresh, ask)

@@ -1,22 +1,9 @@
 /* One prompt to several models at once. Text of models is only ever set as text: nothing of it becomes markup. */
+import { amount, eachEvent } from "./events.js";
+
 const form = document.getElementById("play"), answers = document.getElementById("answers");
 const stop = form.querySelector("[data-stop]");
 let running = null;
-
-function* events(buffer) {
-  // server-sent events: blocks parted by an empty line; returns what is not whole yet
-  const blocks = buffer.split(/\r?\n\r?\n/);
-  const rest = blocks.pop();
-  for (const block of blocks) {
-    const found = { event: "message", data: "" };
-    for (const line of block.split(/\r?\n/)) {
-      if (line.startsWith("event:")) found.event = line.slice(6).trim();
-      if (line.startsWith("data:")) found.data += line.slice(5).trimStart();
-    }
-    if (found.data) yield found;
-  }
-  return rest;
-}
 
 function card(model) {
   const place = document.createElement("section");
@@ -30,11 +17,6 @@ function card(model) {
   return { place, text, foot };
 }
 
-const amount = (nano, currency) => {
-  const value = nano / 1e9;
-  return `${value.toLocaleString(document.documentElement.lang, { maximumSignificantDigits: 3, maximumFractionDigits: 9 })} ${currency}`;
-};
-
 async function ask(model, given, signal) {
   const { text, foot } = card(model);
   const begun = performance.now();
@@ -45,40 +27,30 @@ async function ask(model, given, signal) {
   try {
     const reply = await fetch("/console/playground/run", { method: "POST", signal, headers: { "content-type": "application/json" }, body: JSON.stringify({ ...given, model }) });
     if (!reply.ok) { failed((await reply.json()).error.message); return; }
-    const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
-    let buffer = "", call = "";
-    for (;;) {
-      const { value, done } = await reader.read();
-      if (done) break;
-      buffer += value;
-      const found = events(buffer);
-      let next = found.next();
-      for (; !next.done; next = found.next()) {
-        const { event, data } = next.value;
-        if (data === "[DONE]") { parts.push(`${answers.dataset.whole} ${seconds()}`); show(); continue; }
-        const news = JSON.parse(data);
-        if (event === "call") call = news.call;
-        else if (event === "refused") failed(news.message);
-        else if (event === "price") {
-          if (news.currency) {
-            parts.push(`${news.input} → ${news.output}`, amount(news.nano, news.currency), news.offer);
-            show();
-            const link = document.createElement("a");
-            link.href = `/console/calls/${encodeURIComponent(news.call)}`;
-            link.textContent = news.call;
-            foot.append(" · ", link);
-          }
-        } else {
-          if (news.error) failed(news.error.message);
-          const piece = news.choices?.[0]?.delta?.content;
-          if (piece) {
-            if (!text.textContent) { parts.push(`${answers.dataset.first} ${seconds()}`); show(); }
-            text.textContent += piece;
-          }
+    let call = "";
+    await eachEvent(reply, (event, data) => {
+      if (data === "[DONE]") { parts.push(`${answers.dataset.whole} ${seconds()}`); show(); return; }
+      const news = JSON.parse(data);
+      if (event === "call") call = news.call;
+      else if (event === "refused") failed(news.message);
+      else if (event === "price") {
+        if (news.currency) {
+          parts.push(`${news.input} → ${news.output}`, amount(news.nano, news.currency), news.offer);
+          show();
+          const link = document.createElement("a");
+          link.href = `/console/calls/${encodeURIComponent(news.call)}`;
+          link.textContent = news.call;
+          foot.append(" · ", link);
+        }
+      } else {
+        if (news.error) failed(news.error.message);
+        const piece = news.choices?.[0]?.delta?.content;
+        if (piece) {
+          if (!text.textContent) { parts.push(`${answers.dataset.first} ${seconds()}`); show(); }
+          text.textContent += piece;
         }
       }
-      buffer = next.value;
-    }
+    });
     foot.dataset.done = call;
   } catch (error) {
     if (error.name !== "AbortError") failed(answers.dataset.failed);

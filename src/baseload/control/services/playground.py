@@ -1,35 +1,18 @@
-"""Calls that people make from the console: as any client's, through the gateway, with a key of their account.
-
-In:     an account, a chat request.
-Out:    the gateway's own bytes as they come, then what the call was charged, once it is settled.
-The key is made when it is first needed, sealed by the home's vault, and works like any other: revoked, it is made anew.
-"""
+"""The playground: one prompt to one model; the gateway's own bytes as they come, then the price."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
-from sqlalchemy import select
-from starlette.concurrency import run_in_threadpool
 
-from baseload import store
-from baseload.control import audit
-from baseload.control.apply import id_of, set_setting, setting
 from baseload.control.context import Context
-from baseload.control.services import keys
+from baseload.control.services import own_calls
 from baseload.errors import Refusal
-from baseload.ledger.calls import call as call_of
-from baseload.store import tables as t
 
-GATEWAY = "http://127.0.0.1:8400"  # where `baseload up` puts it, when it does not say otherwise
 TOKENS_MAX, TEXT_MAX = 4096, 200_000
-SETTLED_S = 5.0
-LONGEST_S = 600.0
 
 
 class Ask(msgspec.Struct, kw_only=True):
@@ -52,95 +35,29 @@ class Ask(msgspec.Struct, kw_only=True):
             )  # fmt: skip
 
 
-def gateway_url(context: Context) -> str:
-    """As `baseload up` wrote it down."""
-    try:
-        return str(json.loads(context.home.run.read_text())["gateway"]["url"])
-    except (OSError, ValueError, KeyError):
-        return GATEWAY
-
-
-def key_for(context: Context, actor: str, account: str) -> tuple[str, bool]:
-    """(the account's key for the console, whether it was made just now)."""
-    with store.writing(context.engine) as connection:
-        number = id_of(connection, t.accounts, account)
-        kept: dict[str, Any] = setting(connection, f"console_key:{number}", {})
-        if kept:
-            revoked = connection.execute(select(t.keys.c.revoked_ns).where(t.keys.c.id == kept["id"])).scalar()
-            if revoked == 0:
-                return context.vault.resolve(kept["sealed"]), False
-        made, secret = keys.make(connection, context.vault, number, name="console", models=[])
-        set_setting(connection, f"console_key:{number}", {"id": made, "sealed": context.vault.seal(secret)})
-        audit.record(connection, actor, "key.create", "console", {"account": account})
-    context.changed()
-    return secret, True
-
-
 async def run(context: Context, secret: str, fresh: bool, ask: Ask) -> AsyncIterator[bytes]:
     """The gateway's stream, byte for byte; then `event: price`. What it refuses comes as `event: refused`."""
-    import httpx  # a quarter second that a start need not wait for
-
     messages = [{"role": "system", "content": ask.system}] if ask.system.strip() else []
     messages.append({"role": "user", "content": ask.text})
     body = {
         "model": ask.model, "messages": messages, "max_tokens": ask.max_tokens, "stream": True,
         "stream_options": {"include_usage": True},
     }  # fmt: skip
-    headers = {"authorization": f"Bearer {secret}"}
-    url = f"{gateway_url(context)}/v1/chat/completions"
-    timeout = httpx.Timeout(LONGEST_S, connect=5.0)
     try:
-        async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:
-            for turn in range(20):
-                async with client.stream("POST", url, json=body, headers=headers) as reply:
-                    if reply.status_code == 401 and fresh and turn < 19:  # gateways learn of a new key in a moment
-                        await asyncio.sleep(0.1)
-                        continue
-                    call = reply.headers.get("x-baseload-call-id", "")
-                    offer = reply.headers.get("x-baseload-offer", "")
-                    if reply.status_code != 200:
-                        yield _event("refused", _said(await reply.aread()))
-                        return
-                    yield _event("call", {"call": call, "offer": offer})
-                    async for piece in reply.aiter_raw():
-                        yield piece
-                    break
-    except httpx.HTTPError as error:
-        yield _event("refused", {"message": f"The gateway does not answer: {type(error).__name__}."})
+        async with own_calls.opened(context, secret, fresh, body) as reply:
+            if reply.status_code != 200:
+                yield event("refused", own_calls.said(await reply.aread()))
+                return
+            call = reply.headers.get("x-baseload-call-id", "")
+            yield event("call", {"call": call, "offer": reply.headers.get("x-baseload-offer", "")})
+            async for piece in reply.aiter_raw():
+                yield piece
+    except own_calls.NoGateway as away:
+        yield event("refused", {"message": away.say})
         return
-    yield b"\n" + _event("price", await _price(context, call))
+    yield b"\n" + event("price", await own_calls.price_of(context, call))
 
 
-async def _price(context: Context, call: str) -> dict[str, Any]:
-    """What it was charged; {} where it is not settled within SETTLED_S."""
-    until = time.monotonic() + SETTLED_S
-    while time.monotonic() < until:
-        try:
-            found = await run_in_threadpool(call_of, context.engine, call)
-        except Refusal:
-            found = {"state": "running"}
-        if found["state"] == "settled":
-            last = found["attempts"][-1]
-            charge = last.get("charge")
-            if charge is None:
-                return {}
-            meters = last["meters"]
-            return {
-                "call": call, "offer": last["offer_name"], "nano": charge["nano"], "currency": charge["currency"],
-                "input": sum(meters.get(name, 0) for name in ("input_uncached", "cache_read")),
-                "output": meters.get("output_total", 0),
-            }  # fmt: skip
-        await asyncio.sleep(0.1)
-    return {}
-
-
-def _said(body: bytes) -> dict[str, str]:
-    try:
-        said = json.loads(body)["error"]
-        return {"message": str(said["message"]), "code": str(said.get("code", ""))}
-    except (ValueError, KeyError, TypeError):
-        return {"message": body[:300].decode("utf-8", "replace")}
-
-
-def _event(name: str, value: dict[str, Any]) -> bytes:
+def event(name: str, value: dict[str, Any]) -> bytes:
+    """One event of a stream to a page."""
     return f"event: {name}\ndata: {json.dumps(value)}\n\n".encode()

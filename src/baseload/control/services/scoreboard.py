@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from baseload import store
 from baseload.control import audit
 from baseload.control.apply import set_setting, setting
 from baseload.control.context import Context
 from baseload.errors import Refusal
+from baseload.ledger.rollups import DAY_NS
 from baseload.ledger.texts import instant
 from baseload.ledger.usage import usage
 from baseload.money.amount import parse_decimal
@@ -28,7 +29,7 @@ SETTING = "targets"
 QUARTERS = 8
 FIGURES = {
     "revenue_growth": "AI revenue: charges of calls that arrived in the quarter, against the one before, in per cent.",
-    "app_users": "App users: people who used the assistant in the last 30 days.",
+    "app_users": "App users: people who asked the assistant something in the last 30 days (UTC), and today.",
     "cloud_revenue": "Cloud revenue: charges of calls that own engines served, in the quarter.",
     "gross_margin": "Gross margin: charges less what providers bill for the same calls, as a share of the charges.",
 }
@@ -43,7 +44,7 @@ Json = dict[str, Any]
 def board(context: Context, currency: str) -> Json:
     """Eight quarters to now, and the figures of this one."""
     now_ns = time.time_ns()
-    owned = _engines(context)
+    owned, users = _engines(context), app_users(context, now_ns)
     quarters: list[Json] = []
     for begin, end, name in quarters_to(now_ns, QUARTERS):
         rows = usage(context.engine, begin, min(end, now_ns), by=("provider",)).rows
@@ -59,7 +60,8 @@ def board(context: Context, currency: str) -> Json:
     figures: dict[str, Any] = {
         "revenue_growth": _growth(now["revenue_nano"], before["revenue_nano"]),
         "revenue_growth_year": _growth(now["revenue_nano"], year["revenue_nano"]),
-        "app_users": None,  # nothing measures them yet
+        "app_users": users["month"],
+        "app_users_day": users["day"],
         "cloud_revenue": now["cloud_nano"],
         "gross_margin": _share(now["revenue_nano"] - now["cost_nano"], now["revenue_nano"]),
     }
@@ -76,6 +78,17 @@ def distance(value: float | None, target: str, figure: str) -> float | None:
         return None
     now = Fraction(int(value), 10**9) if figure == "cloud_revenue" else Fraction(str(value))
     return float(round(Fraction(target) - now, 6))
+
+
+def app_users(context: Context, now_ns: int) -> dict[str, int]:
+    """Different people: today, and in the last 30 days."""
+    table = t.app_days.c
+    today, since = instant(now_ns)[:10], instant(now_ns - 29 * DAY_NS)[:10]
+    people = func.count(table.person_id.distinct())
+    with store.reading(context.engine) as connection:
+        day = connection.execute(select(people).where(table.day == today)).scalar_one()
+        month = connection.execute(select(people).where(table.day >= since, table.day <= today)).scalar_one()
+    return {"day": int(day), "month": int(month)}
 
 
 def set_target(context: Context, actor: str, *, figure: str, target: str) -> None:

@@ -5,6 +5,7 @@ sessions, links, sign_in_tries, api_tokens, settings. `tariff_versions`, `audit`
 and `price_rows` only grow.
 The book (append-only, UPDATE, DELETE and TRUNCATE refused by triggers): ledger_accounts, transactions, postings,
 readings, resettlements, refusals, journal_notes.
+The assistant (people's own, sealed, deleted with the chat): chats, chat_messages, chat_files; app_days stays.
 Money (docs/rooms/money-system.md): purses, purse_windows, leases, payments, codes, invoices, statements, fx_rates.
 State that can be computed again from the book: journal_cursor, open_holds, balances, usage_hours and what is added up
 from it (USAGE_LEVELS), purse_windows, tariff_months.
@@ -17,6 +18,7 @@ overflow on either database.
 
 from __future__ import annotations
 
+from baseload.store.tables.apps import app_days, chat_files, chat_messages, chats
 from baseload.store.tables.book import (
     KINDS,
     entries,
@@ -94,11 +96,15 @@ __all__ = [
     "admin_tokens",
     "alerts",
     "api_tokens",
+    "app_days",
     "approvals",
     "archives",
     "audit",
     "balances",
     "charges",
+    "chat_files",
+    "chat_messages",
+    "chats",
     "codes",
     "entries",
     "fx_rates",
