@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser
 from tests.console.browser import Window, chromium
 from tests.e2e.grid import Grid, up
-from tests.vendors import Simulator, start
+from tests.vendors import Fault, Simulator, start
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 PASSWORD = "three quiet load curves"
@@ -73,7 +73,9 @@ def answered(window: Window, times: int) -> None:
     window.page.locator(f"#messages[data-done='{times}']").wait_for(timeout=90_000)
 
 
-def test_ask_see_the_price_ask_again_change_and_find_it(owner: Window, grid: Grid, tmp_path: Path) -> None:
+def test_ask_see_the_price_ask_again_change_and_find_it(
+    owner: Window, grid: Grid, vendor: Simulator, tmp_path: Path
+) -> None:
     page = owner.go("/console/assistant")
     owner.sound("assistant-empty")
     page.fill("textarea[name=text]", "Name one colour. <img src=x onerror=alert(1)>")
@@ -103,9 +105,14 @@ def test_ask_see_the_price_ask_again_change_and_find_it(owner: Window, grid: Gri
 
     page.set_input_files("input[name=file]", [_pdf(tmp_path), _text(tmp_path)])
     page.locator("#files button").nth(1).wait_for()
+    page.select_option("select[name=model]", "seer")
+    vendor.script(Fault(words=20))
     page.fill("textarea[name=text]", "What is in the files?")
     page.keyboard.press("Enter")
     answered(owner, 2)
+    heard = vendor.requests[-1].json["messages"][-1]["content"]
+    assert "The peak was 41 tokens." in heard
+    assert "The load was 7 tokens." in heard
     assert page.locator(".said.user").last.locator("a.tag").all_text_contents() == ["load.pdf", "notes.md"]
     owner.sound("assistant-files")
 
