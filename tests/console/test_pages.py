@@ -16,7 +16,8 @@ from baseload.control.people import totp
 
 PASSWORD = "three quiet load curves"
 PAGES = {
-    "overview": "/console/", "scoreboard": "/console/scoreboard", "merit": "/console/merit", "usage": "/console/usage",
+    "overview": "/console/", "scoreboard": "/console/scoreboard",
+    "capital": "/console/capital?currency=CNY", "merit": "/console/merit", "usage": "/console/usage",
     "calls": "/console/calls", "accounts": "/console/accounts", "account": "/console/accounts/default",
     "providers": "/console/providers", "playground": "/console/playground", "me": "/console/me",
     "ledger": "/console/ledger?check=1", "people": "/console/people",
@@ -163,6 +164,22 @@ def test_a_target_says_how_far_it_is(owner: Window, call: str) -> None:
     page.click("text=Save")
     page.wait_for_selector("text=from here 30")  # the first account pays what a call costs: no margin yet
     owner.sound()
+
+
+def test_capital_is_posted_and_stands_beside_its_plan(owner: Window, grid: Grid) -> None:
+    now = grid.json("capital", "show")["capital"]["pace"]["quarter"]
+    grid.run("capital", "plan", now, "31.7bn", "--currency", "CNY")
+    page = owner.go("/console/capital?currency=CNY")
+    page.fill("input[name=amount]", "31.8bn")
+    page.click("button.main")
+    page.wait_for_selector("text=spending is on pace")
+    assert page.locator("tbody tr").count() == 2
+    owner.sound("capital-posted")
+    page = owner.go("/console/scoreboard?currency=CNY")
+    page.wait_for_selector("text=spending is on pace")
+    assert "spent 31.8 bn" in grid.json("scoreboard", "--currency", "CNY")["scoreboard"]["capital_sentence"]
+    owner.sound("scoreboard-capital")
+    assert [one for one in grid.json("ledger", "check")["findings"] if one["severity"] == "error"] == []
 
 
 def test_a_device_is_asked_for_at_sign_in(owner: Window, browser: Browser) -> None:

@@ -34,6 +34,8 @@ COMMANDS = {
     "balance": ("baseload.cli.money:balance_app", "What accounts may still spend."),
     "budgets": ("baseload.cli.money:budgets_app", "Limits of spending, and how accounts pay."),
     "payments": ("baseload.cli.money:payments_app", "Top-ups, refunds, credits and debits."),
+    "capital": ("baseload.cli.capital:app", "What is planned and spent on building capacity, by quarter."),
+    "scoreboard": ("baseload.cli.capital:scoreboard_app", "The figures that decide, with their targets."),
     "codes": ("baseload.cli.money:codes_app", "Redemption codes."),
     "alerts": ("baseload.cli.money:alerts_app", "Budgets that are nearly used up, and other news."),
     "fx": ("baseload.cli.money:fx_app", "Dated rates of exchange."),

@@ -38,6 +38,7 @@ Page = Callable[..., Any]
 GET: dict[str, Page] = {
     "/console/": overview.show,
     "/console/scoreboard": scoreboard.show,
+    "/console/capital": scoreboard.capital_page,
     "/console/merit": merit.show,
     "/console/playground": playground.show,
     "/console/assistant": assistant.show,
@@ -79,6 +80,7 @@ POST: dict[str, Page] = {
     "/console/providers/{name}/test": providers.test,
     "/console/people": people.add,
     "/console/people/{name}/link": people.link,
+    "/console/capital": scoreboard.add_capital,
     "/console/scoreboard/target": scoreboard.set_target,
 }
 

@@ -35,8 +35,9 @@ def _base(**more: Any) -> Option:
 def stacked(
     title: str, places: Sequence[str], series: Mapping[str, Sequence[float]], *, unit: str = "",
     over: Sequence[float | None] = (), over_name: str = "", over_unit: str = "", kind: str = "bar",
+    same_axis: bool = False,
 ) -> Chart:  # fmt: skip
-    """Columns over time, one colour a series; `over`: a line with an axis of its own."""
+    """Columns over time, one colour a series; `over`: a line, with an axis of its own or `same_axis`."""
     shown: list[Option] = [
         {"name": name, "type": kind, "stack": "all", "data": list(values), "barCategoryGap": "20%",
          **({"areaStyle": {"opacity": 0.55}, "symbol": "none", "lineStyle": {"width": 1}} if kind == "line" else {})}
@@ -44,9 +45,11 @@ def stacked(
     ]  # fmt: skip
     axes: list[Option] = [{"type": "value", "name": unit, "nameGap": 12, "nameTextStyle": {"align": "left"}}]
     if over:
-        shown.append({"name": over_name, "type": "line", "yAxisIndex": 1, "data": list(over), "symbol": "circle",
+        shown.append({"name": over_name, "type": "line", "yAxisIndex": 0 if same_axis else 1,
+                      "data": list(over), "symbol": "circle",
                       "symbolSize": 5,
                       "lineStyle": {"width": 2}, "itemStyle": {"color": "#d2527f"}, "z": 5})  # fmt: skip
+    if over and not same_axis:
         axes.append({"type": "value", "name": over_unit, "nameGap": 12, "nameTextStyle": {"align": "right"},
                      "splitLine": {"show": False}})  # fmt: skip
     option = _base(xAxis={"type": "category", "data": list(places)}, yAxis=axes, series=shown)

@@ -112,13 +112,17 @@ def environment() -> Environment:
 def money(nano: int | str | Decimal, currency: str = "", places: int | None = None) -> Markup:
     """Nano-units, or a decimal text, as people read it; the exact amount stands in its title.
 
-    Two decimals from one unit on; below that as many as show three digits.
+    Two decimals from one unit on (of thousand millions from there on); below that as many as show three digits.
     """
     amount = Decimal(nano) / 10**9 if isinstance(nano, int) else Decimal(nano or 0)
     if places is None:
         places = 2 if abs(amount) >= 1 or amount == 0 else min(9, 2 - amount.adjusted())
-    shown = f"{amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN):,f}"
-    exact = f"{amount.normalize():f}"
+    exact, size = f"{amount.normalize():f}", ""
+    for power, unit in ((12, "tn"), (9, "bn")) if places == 2 else ():
+        if abs(amount) >= 10**power:
+            amount, size = amount.scaleb(-power), f" {unit}"
+            break
+    shown = f"{amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN):,f}{size}"
     return Markup('<data value="{}" title="{} {}">{}</data>{}').format(
         exact, exact, currency, shown, Markup(' <span class="unit">{}</span>').format(currency) if currency else ""
     )

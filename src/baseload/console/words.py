@@ -56,6 +56,8 @@ CHINESE = {
     "The books are sound.": "账目无误。", "Check": "检查", "Invoices": "发票", "Number": "编号",
     "Total": "总计", "Period": "期间", "AI revenue": "AI 收入", "Cloud revenue": "云收入",
     "Resold revenue": "转售收入", "Gross margin": "毛利率",
+    "Capital": "资本", "Capital spent": "资本支出", "Capital by quarter": "各季度资本", "Planned": "计划",
+    "Quarter": "季度", "Kind": "类别", "Project": "项目", "Note": "备注", "Post": "记账", "Transaction": "交易",
     "App users": "应用用户", "today": "今日", "this quarter": "本季度",
     "growth on the quarter before": "环比增长", "growth on the year before": "同比增长",
     "target": "目标", "Set a target": "设定目标", "as of": "截至", "Revenue by quarter": "各季度收入", "Save": "保存",

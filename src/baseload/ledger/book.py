@@ -38,6 +38,9 @@ KIND_OF = {
     "fx": "expense",  # losses of exchange less gains: number 0 (ledger.revalue)
     "tax": "liability",  # of invoices, owed to the tax office: number 0
     "tax_due": "asset",  # taxes and rounding of an account's invoices, until it pays them
+    "capital": "asset",  # spent on building capacity: number 0 (ledger.capital)
+    "capital_plan": "asset",  # a memo: what is planned to be spent, against
+    "commitment": "liability",  # this; neither is money
     "rounding": "income",  # of invoices' totals: number 0
     "revaluation": "asset",  # what foreign money is worth beyond what it was booked at: number 0
 }

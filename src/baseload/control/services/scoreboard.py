@@ -18,7 +18,9 @@ from baseload import store
 from baseload.control import audit
 from baseload.control.apply import set_setting, setting
 from baseload.control.context import Context
+from baseload.control.services.capital import sentence
 from baseload.errors import Refusal
+from baseload.ledger import capital
 from baseload.ledger.rollups import DAY_NS
 from baseload.ledger.texts import instant
 from baseload.ledger.usage import usage
@@ -31,6 +33,7 @@ FIGURES = {
     "revenue_growth": "AI revenue: charges of calls that arrived in the quarter, against the one before, in per cent.",
     "app_users": "App users: people who asked the assistant something in the last 30 days (UTC), and today.",
     "cloud_revenue": "Cloud revenue: charges of calls that own engines served, in the quarter.",
+    "capital_spent": "Capital spent: money that became capacity in the quarter, from its postings.",
     "gross_margin": "Gross margin: charges less what providers bill for the same calls, as a share of the charges.",
 }
 EXAMPLE = (  # amounts as they were said; nothing here was looked up anew
@@ -52,9 +55,15 @@ def board(context: Context, currency: str) -> Json:
         cost = sum(row.cost.get(currency, 0) for row in rows)
         cloud = sum(row.charge.get(currency, 0) for row in rows if row.ids.get("provider") in owned)
         calls = sum(row.calls for row in rows)
-        quarters.append({"quarter": name, "revenue_nano": revenue, "cost_nano": cost, "cloud_nano": cloud,
+        quarters.append({"quarter": name, "since": instant(begin)[:10], "until": instant(end)[:10],
+                         "revenue_nano": revenue, "cost_nano": cost, "cloud_nano": cloud,
                          "calls": calls})  # fmt: skip
+    capital_of = {one.quarter: one for one in capital.by_quarter(context.engine, currency)}
+    for quarter in quarters:
+        entry = capital_of.get(quarter["quarter"].replace(" ", "-"))
+        quarter["planned_nano"], quarter["spent_nano"] = (entry.planned_nano, entry.spent_nano) if entry else (0, 0)
     now, before, year = quarters[-1], quarters[-2], quarters[-5]
+    pace = capital.pace(list(capital_of.values()), now["quarter"].replace(" ", "-"))
     with store.reading(context.engine) as connection:
         targets: dict[str, str] = setting(connection, SETTING, {})
     figures: dict[str, Any] = {
@@ -63,12 +72,13 @@ def board(context: Context, currency: str) -> Json:
         "app_users": users["month"],
         "app_users_day": users["day"],
         "cloud_revenue": now["cloud_nano"],
+        "capital_spent": now["spent_nano"],
         "gross_margin": _share(now["revenue_nano"] - now["cost_nano"], now["revenue_nano"]),
     }
     away = {name: distance(figures[name], target, name) for name, target in targets.items() if name in figures}
     return {
         "currency": currency, "quarters": quarters, "figures": figures, "targets": targets, "away": away,
-        "as_of": instant(now_ns),
+        "capital_sentence": sentence(pace, currency), "pace": pace.state, "as_of": instant(now_ns),
     }  # fmt: skip
 
 
@@ -76,7 +86,7 @@ def distance(value: float | None, target: str, figure: str) -> float | None:
     """What is missing to a target, in its own unit (per cent, or units of the currency); below 0 = it is passed."""
     if value is None:
         return None
-    now = Fraction(int(value), 10**9) if figure == "cloud_revenue" else Fraction(str(value))
+    now = Fraction(int(value), 10**9) if figure in ("cloud_revenue", "capital_spent") else Fraction(str(value))
     return float(round(Fraction(target) - now, 6))
 
 

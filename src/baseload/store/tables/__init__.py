@@ -6,7 +6,8 @@ and `price_rows` only grow.
 The book (append-only, UPDATE, DELETE and TRUNCATE refused by triggers): ledger_accounts, transactions, postings,
 readings, resettlements, refusals, journal_notes.
 The assistant (people's own, sealed, deleted with the chat): chats, chat_messages, chat_files; app_days stays.
-Money (docs/rooms/money-system.md): purses, purse_windows, leases, payments, codes, invoices, statements, fx_rates.
+Money (docs/rooms/money-system.md): purses, purse_windows, leases, payments, codes, invoices, statements, fx_rates,
+capital.
 State that can be computed again from the book: journal_cursor, open_holds, balances, usage_hours and what is added up
 from it (USAGE_LEVELS), purse_windows, tariff_months.
 
@@ -49,6 +50,7 @@ from baseload.store.tables.money import (
     alerts,
     approvals,
     archives,
+    capital,
     charges,
     codes,
     fx_rates,
@@ -101,6 +103,7 @@ __all__ = [
     "archives",
     "audit",
     "balances",
+    "capital",
     "charges",
     "chat_files",
     "chat_messages",

@@ -242,6 +242,22 @@ approvals = Table(
 )
 """Differences between a statement and the book that were posted."""
 
+capital = Table(
+    "capital",
+    metadata,
+    id_column(),
+    Column("key", Text, nullable=False, unique=True),
+    words("kind"),  # planned | spent
+    Column("quarter", Text, nullable=False, index=True),  # 2026-Q4
+    words("project"),
+    words("currency"),
+    Column("transaction_id", BigId, ForeignKey("transactions.id"), nullable=False, unique=True),
+    ns("at_ns"),
+    words("actor"),
+    words("memo", ""),
+)
+"""Which quarter and project a movement of capital is for; its amount is what its postings add up to."""
+
 alerts = Table(
     "alerts",
     metadata,
