@@ -44,8 +44,10 @@ def show(request: Request) -> Response:
 
 def _scale(most: int) -> tuple[float, str]:
     """What nano-units are divided by for a picture, and its name."""
-    return next(((10.0 ** (power + 9), f" {name}") for power, name in ((9, "bn"), (6, "m")) if most >= 10 ** (power + 9)),
-                (1e9, ""))  # fmt: skip
+    for power, name in ((9, " bn"), (6, " m")):
+        if most >= 10 ** (power + 9):
+            return 10.0 ** (power + 9), name
+    return 1e9, ""
 
 
 def capital_page(request: Request) -> Response:
