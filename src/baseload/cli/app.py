@@ -47,6 +47,7 @@ COMMANDS = {
     "ledger": ("baseload.cli.ledger:app", "Check and export the double-entry book."),
     "backup": ("baseload.cli.ledger:backup_app", "Write a consistent copy of the database to a file."),
     "archive": ("baseload.cli.archive:app", "Readings of days that are over to Parquet files, and their proof."),
+    "import": ("baseload.cli.imports:app", "Providers, models, keys, prices and balances from another gateway."),
     "env": ("baseload.cli.env:app", "What points a client program at this grid."),
     "people": ("baseload.cli.people:app", "Who may sign in to the console, and with which role."),
     "tokens": ("baseload.cli.people:tokens_app", "Tokens of the admin API, each with a role."),

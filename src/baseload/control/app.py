@@ -17,6 +17,7 @@ from baseload.control import (
     api_archive,
     api_capital,
     api_grid,
+    api_imports,
     api_invoices,
     api_money,
     api_people,
@@ -47,7 +48,17 @@ def build(context: Context, pages: Pages | None = None) -> FastAPI:
     )
     app.state.context = context
     closed = [Depends(permitted)]
-    for part in (api, api_reports, api_money, api_invoices, api_archive, api_capital, api_reconcile, api_people):
+    for part in (
+        api,
+        api_reports,
+        api_money,
+        api_invoices,
+        api_archive,
+        api_capital,
+        api_imports,
+        api_reconcile,
+        api_people,
+    ):
         app.include_router(part.router, dependencies=closed)
     app.include_router(api_money.hooks)
     app.include_router(api_grid.router)
