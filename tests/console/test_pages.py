@@ -17,7 +17,9 @@ from baseload.control.people import totp
 PASSWORD = "three quiet load curves"
 PAGES = {
     "overview": "/console/", "scoreboard": "/console/scoreboard",
-    "capital": "/console/capital?currency=CNY", "merit": "/console/merit", "usage": "/console/usage",
+    "capital": "/console/capital?currency=CNY", "explore": "/console/explore", "prices": "/console/prices",
+    "reconcile": "/console/reconcile", "invoices": "/console/invoices", "settings": "/console/settings",
+    "merit": "/console/merit", "usage": "/console/usage",
     "calls": "/console/calls", "accounts": "/console/accounts", "account": "/console/accounts/default",
     "providers": "/console/providers", "playground": "/console/playground", "me": "/console/me",
     "ledger": "/console/ledger?check=1", "people": "/console/people",
@@ -78,7 +80,7 @@ def test_from_a_key_to_the_call_and_its_cost(owner: Window, grid: Grid, call: st
     page.fill("input[name=name]", "team-a")
     page.click("text=Create")
     page.wait_for_url("**/accounts/team-a")
-    page.fill("input[name=name]", "laptop")
+    page.fill("form[action$=keys] input[name=name]", "laptop")
     page.click("text=New key")
     secret = page.text_content("#secret")
     assert secret is not None
@@ -164,6 +166,87 @@ def test_a_target_says_how_far_it_is(owner: Window, call: str) -> None:
     page.click("text=Save")
     page.wait_for_selector("text=from here 30")  # the first account pays what a call costs: no margin yet
     owner.sound()
+
+
+def test_a_budget_a_provider_an_offer_and_a_token_by_forms(owner: Window, grid: Grid) -> None:
+    grid.run("accounts", "create", "formed")
+    page = owner.go("/console/accounts/formed")
+    page.click("summary:text-is('Add a budget')")
+    page.fill("form[action$=budgets] input[name=amount]", "5")
+    page.click("form[action$=budgets] button")
+    page.wait_for_selector("td:text-is('month')")
+    assert grid.json("balance", "--account", "formed")["balances"][0]["funds"] == "5.00"
+    owner.sound("account-budget")
+    page.click("button:text-is('End')")
+    page.wait_for_selector("td:text-is('month')", state="detached")
+    page.click("summary:text-is('How it pays')")
+    page.select_option("select[name=funding]", "credit")
+    page.fill("input[name=credit]", "7")
+    page.click("form[action$=funding] button")
+    page.wait_for_selector("text=funding")
+    assert grid.json("balance", "--account", "formed")["balances"][0]["available"] == "7.00"
+
+    page = owner.go("/console/providers")
+    page.select_option("select[name=vendor]", "compatible")
+    page.fill("form[action='/console/providers'] input[name=name]", "rack")
+    page.fill("form[action='/console/providers'] input[name=base_url]", "http://127.0.0.1:9/v1")
+    page.fill("form[action='/console/providers'] input[name=key]", "sk-very-secret")
+    page.click("form[action='/console/providers'] button")
+    page.wait_for_selector("th:has-text('rack')")
+    assert "sk-very-secret" not in page.content()
+    page.click("summary:text-is('Add an offer')")
+    page.fill("form[action='/console/offers'] input[name=model]", "llama")
+    page.select_option("form[action='/console/offers'] select[name=provider]", "rack")
+    page.fill("input[name=price_input]", "0.05")
+    page.fill("input[name=price_output]", "0.20")
+    page.click("form[action='/console/offers'] button")
+    page.wait_for_selector("th:has-text('llama@rack')")
+    owner.sound("providers-added")
+    page.click("summary:text-is('Add an offer')")
+    page.fill("form[action='/console/offers'] input[name=model]", "llama")
+    page.select_option("form[action='/console/offers'] select[name=provider]", "rack")
+    page.click("form[action='/console/offers'] button")
+    page.wait_for_selector("text=There is an offer")  # said on the page itself
+
+    page = owner.go("/console/settings")
+    page.fill("form[action$=tokens] input[name=name]", "ci")
+    page.select_option("select[name=role]", "auditor")
+    page.click("text=New token")
+    token = (page.text_content("#secret") or "").strip()
+    assert token.startswith("bl-tok-")
+    owner.sound("settings-token")
+    assert [one["name"] for one in grid.json("tokens", "list")["tokens"]] == ["ci"]
+
+
+def test_the_explorer_shows_the_merit_order_and_calls_nothing(owner: Window, grid: Grid, call: str) -> None:
+    page = owner.go("/console/explore")
+    before = len(grid.json("calls", "list")["calls"])
+    page.select_option("select[name=model]", "smollm2")
+    page.fill("textarea[name=text]", "Name three rivers.")
+    page.fill("input[name=policy]", '{"regions": ["moon"]}')
+    page.click("text=Explain")
+    page.wait_for_selector(".note.wrong")  # nothing is on the moon
+    page.fill("input[name=policy]", "")
+    page.click("text=Explain")
+    page.wait_for_selector("h2 .good:text-is('smollm2@local')")
+    owner.sound("explore-found")
+    assert len(grid.json("calls", "list")["calls"]) == before
+
+
+def test_an_invoice_from_draft_to_pdf(owner: Window, grid: Grid, call: str) -> None:
+    month = grid.json("calls", "show", call)["call"]["attempts"][0]["accepted"][:7]
+    page = owner.go(f"/console/invoices?account=default&month={month}")
+    page.wait_for_selector("h2:has-text('Draft')")
+    owner.sound("invoice-draft")
+    page.click("text=Issue")  # the month is not over: refused, in words
+    page.wait_for_selector("text=yet to come")
+    made = grid.json("invoices", "issue", "--account", "default", "--month", month, "--early")["invoices"][0]
+    page = owner.go("/console/invoices")
+    page.click(f"a:text-is('{made['number']}')")
+    page.wait_for_selector("th:text-is('Total')")
+    owner.sound("invoice")
+    reply = page.request.get(f"{owner.url}/console/invoices/{made['number']}/pdf")
+    assert reply.body().startswith(b"%PDF-")
 
 
 def test_capital_is_posted_and_stands_beside_its_plan(owner: Window, grid: Grid) -> None:

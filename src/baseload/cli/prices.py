@@ -39,3 +39,23 @@ def check(*, common: Common = COMMON) -> int:
     if not findings:
         exits.note("Every offer has a price.")
     return exits.DIFFERS if findings else exits.OK
+
+
+@app.command
+def changes(*, common: Common = COMMON) -> None:
+    """Show which prices have changed or will, meter by meter, with the effect on the last 30 days.
+
+    Example: baseload prices changes
+    """
+    found = common.client().get("/api/prices/changes")["changes"]
+    if common.json:
+        print_rows(found, (), as_json=True, name="changes")
+        return
+    rows = [
+        {"offer": one["offer"], "state": one["state"], "from": one["from"], "meter": line["meter"],
+         "before": line["before"] or "-", "after": line["after"] or "-",
+         "percent": "" if line["percent"] is None else f"{line['percent']:+.1f}", "currency": one["currency"]}
+        for one in found for line in one["lines"]
+    ]  # fmt: skip
+    columns = ("offer", "state", "from", "meter", "before", "after", "percent", "currency")
+    print_rows(rows, columns, as_json=False, name="changes")

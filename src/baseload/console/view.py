@@ -29,19 +29,25 @@ CSP = (
     "font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 FORM_MAX = 256 * 1024
-NAV = (  # word, path, permission
-    ("Overview", "/console/", "grid.read"),
-    ("Scoreboard", "/console/scoreboard", "money.read"),
-    ("Merit order", "/console/merit", "grid.read"),
-    ("Assistant", "/console/assistant", "call"),
-    ("Playground", "/console/playground", "call"),
-    ("Usage", "/console/usage", "own.read"),
-    ("Calls", "/console/calls", "own.read"),
-    ("Accounts", "/console/accounts", "own.read"),
-    ("Providers", "/console/providers", "grid.read"),
-    ("Ledger", "/console/ledger", "money.read"),
-    ("People", "/console/people", "people"),
-    ("Audit log", "/console/audit", "audit.read"),
+NAV = (  # group, word, path, permission
+    ("", "Overview", "/console/", "grid.read"),
+    ("", "Scoreboard", "/console/scoreboard", "money.read"),
+    ("Use", "Assistant", "/console/assistant", "call"),
+    ("Use", "Playground", "/console/playground", "call"),
+    ("Dispatch", "Merit order", "/console/merit", "grid.read"),
+    ("Dispatch", "Explorer", "/console/explore", "grid.read"),
+    ("Dispatch", "Providers", "/console/providers", "grid.read"),
+    ("Dispatch", "Price books", "/console/prices", "grid.read"),
+    ("Metering", "Usage", "/console/usage", "own.read"),
+    ("Metering", "Calls", "/console/calls", "own.read"),
+    ("Metering", "Accounts", "/console/accounts", "own.read"),
+    ("Metering", "Invoices", "/console/invoices", "own.read"),
+    ("Books", "Ledger", "/console/ledger", "money.read"),
+    ("Books", "Reconciliation", "/console/reconcile", "money.read"),
+    ("Books", "Capital", "/console/capital", "money.read"),
+    ("House", "People", "/console/people", "people"),
+    ("House", "Audit log", "/console/audit", "audit.read"),
+    ("House", "Settings", "/console/settings", "grid.read"),
 )
 
 
@@ -78,7 +84,7 @@ def language(request: Request) -> str:
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
     """A whole page."""
     who, code = principal_of(request), language(request)
-    nav = [(word, path) for word, path, permission in NAV if who.role and who.may(permission)]
+    nav = [(group, word, path) for group, word, path, permission in NAV if who.role and who.may(permission)]
     given = {
         "who": who, "nav": nav, "path": request.url.path, "language": code, "languages": words.LANGUAGES,
         "_": words.translator(code), "asset": assets.url, "version": __version__, "query": request.query_params,
@@ -88,12 +94,12 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
     return HTMLResponse(html, status_code=status, headers={"content-security-policy": CSP})
 
 
-async def form(request: Request) -> dict[str, str]:
+async def form(request: Request, most: int = FORM_MAX) -> dict[str, str]:
     """The fields of a form. Raises Refusal where it is too large."""
     body = b""
     async for piece in request.stream():
         body += piece
-        if len(body) > FORM_MAX:
+        if len(body) > most:
             raise Refusal("The form is too large.", code="body_too_large", status=413)
     return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
 

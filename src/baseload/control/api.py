@@ -12,7 +12,20 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from baseload.control.context import Context
-from baseload.control.services import accounts, admin, config, health, keys, offers, policies, prices, probe, providers
+from baseload.control.services import (
+    accounts,
+    admin,
+    config,
+    health,
+    health_grid,
+    keys,
+    offers,
+    policies,
+    price_changes,
+    prices,
+    probe,
+    providers,
+)
 
 
 def _context(request: Request) -> Context:
@@ -165,6 +178,16 @@ def add_offer(ctx: Ctx, actor: Actor, body: NewOffer) -> Json:
 @router.get("/prices")
 def show_prices(ctx: Ctx, model: str | None = None) -> Json:
     return {"prices": prices.show(ctx, model)}
+
+
+@router.get("/prices/changes")
+def price_changes_(ctx: Ctx) -> Json:
+    return {"changes": price_changes.changes(ctx)}
+
+
+@router.get("/health/hour")
+def health_hour(ctx: Ctx) -> Json:
+    return {"hour": health_grid.last_hour(ctx)}
 
 
 @router.get("/prices/check")

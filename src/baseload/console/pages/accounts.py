@@ -104,6 +104,58 @@ async def top_up(request: Request) -> Response:
     return RedirectResponse(f"/console/accounts/{request.path_params['name']}", status_code=303)
 
 
+async def add_budget(request: Request) -> Response:
+    """Of the account with all below it, or of one of its keys."""
+    who, given = allow(request, "money.write"), await form(request)
+    key = given.get("key", "")
+    try:
+        await run_in_threadpool(
+            lambda: money.add_budget(
+                context_of(request),
+                who.actor,
+                account=request.path_params["name"],
+                key=int(key) if key.isdecimal() and len(key) < 19 else 0,
+                period=given.get("period", "month"),
+                amount=given.get("amount", ""),
+                name=given.get("name", "")[:100],
+                soft=bool(given.get("soft")),
+                warn=[80, 100],
+                zone=given.get("zone") or "UTC",
+            )
+        )
+    except Refusal as refusal:
+        return await run_in_threadpool(show, request, "", refusal)
+    return RedirectResponse(f"/console/accounts/{request.path_params['name']}", status_code=303)
+
+
+async def end_budget(request: Request) -> Response:
+    who = allow(request, "money.write")
+    try:
+        await run_in_threadpool(
+            lambda: money.end_budget(context_of(request), who.actor, number=int(request.path_params["number"]))
+        )
+    except Refusal as refusal:
+        return await run_in_threadpool(show, request, "", refusal)
+    return RedirectResponse(f"/console/accounts/{request.path_params['name']}", status_code=303)
+
+
+async def set_funding(request: Request) -> Response:
+    who, given = allow(request, "money.write"), await form(request)
+    try:
+        await run_in_threadpool(
+            lambda: money.set_funding(
+                context_of(request),
+                who.actor,
+                account=request.path_params["name"],
+                funding=given.get("funding", ""),
+                credit=given.get("credit") or "0",
+            )
+        )
+    except Refusal as refusal:
+        return await run_in_threadpool(show, request, "", refusal)
+    return RedirectResponse(f"/console/accounts/{request.path_params['name']}", status_code=303)
+
+
 def _own(request: Request, who: Principal) -> str:
     name: str = request.path_params["name"]
     if who.role == MEMBER and name not in own_accounts(context_of(request), who):

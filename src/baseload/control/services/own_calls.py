@@ -62,12 +62,14 @@ def key_for(context: Context, actor: str, account: str) -> tuple[str, bool]:
 
 
 @contextlib.asynccontextmanager
-async def opened(context: Context, secret: str, fresh: bool, body: dict[str, Any]) -> AsyncIterator[httpx.Response]:
+async def opened(
+    context: Context, secret: str, fresh: bool, body: dict[str, Any], path: str = "/v1/chat/completions"
+) -> AsyncIterator[httpx.Response]:
     """The gateway's reply to a chat request, as a stream. Leaving it ends the call. Raises NoGateway."""
     import httpx  # a quarter second that a start need not wait for
 
     headers = {"authorization": f"Bearer {secret}"}
-    url = f"{gateway_url(context)}/v1/chat/completions"
+    url = gateway_url(context) + path
     timeout = httpx.Timeout(LONGEST_S, connect=5.0)
     try:
         async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:

@@ -1,0 +1,43 @@
+"""The last hour, provider by provider and minute by minute: attempts and how many failed. From the newest readings."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from sqlalchemy import select
+
+from baseload import store
+from baseload.control.context import Context
+from baseload.store import tables as t
+
+MINUTE_NS = 60 * 10**9
+MINUTES = 60
+NEWEST = 50_000  # readings looked at: a grid with more in an hour sees its last part
+FINE = ("ok", "client_left", "stopped")
+
+
+def last_hour(context: Context, now_ns: int = 0) -> dict[str, Any]:
+    """{minutes, providers: [{name, cells: [(attempts, failed)], attempts, failed}], whole}. A cell a minute."""
+    now_ns = now_ns or time.time_ns()
+    begin = now_ns // MINUTE_NS * MINUTE_NS - (MINUTES - 1) * MINUTE_NS
+    reading = t.readings.c
+    newest = select(reading.accepted_ns, reading.offer, reading.outcome).order_by(reading.id.desc()).limit(NEWEST)
+    with store.reading(context.engine) as connection:
+        rows = connection.execute(newest).all()
+        query = select(t.offers.c.id, t.providers.c.name).join(t.providers, t.providers.c.id == t.offers.c.provider_id)
+        provider_of = {row.id: row.name for row in connection.execute(query)}
+        names = list(connection.execute(select(t.providers.c.name).order_by(t.providers.c.name)).scalars())
+    cells = {name: [[0, 0] for _ in range(MINUTES)] for name in names}
+    for row in rows:
+        if begin <= row.accepted_ns < begin + MINUTES * MINUTE_NS and row.offer in provider_of:
+            cell = cells[provider_of[row.offer]][(row.accepted_ns - begin) // MINUTE_NS]
+            cell[0] += 1
+            cell[1] += row.outcome not in FINE
+    shown = [
+        {"name": name, "cells": [tuple(cell) for cell in line], "attempts": sum(cell[0] for cell in line),
+         "failed": sum(cell[1] for cell in line)}
+        for name, line in cells.items()
+    ]  # fmt: skip
+    whole = len(rows) < NEWEST or rows[-1].accepted_ns < begin
+    return {"begin_ns": begin, "minutes": MINUTES, "providers": shown, "whole": whole}
