@@ -116,11 +116,28 @@ def test_metrics_text_is_cumulative_and_escaped() -> None:
     text = metrics.render([("up", "gauge", "Up.", 1.0)]).decode()
     assert 'baseload_calls_total{model="a\\"b\\\\c",offer="o",endpoint="chat",outcome="ok"} 2\n' in text
     assert 'kind="output_total"} 12\n' in text
-    assert 'baseload_call_duration_seconds_bucket{model="a\\"b\\\\c",offer="o",endpoint="chat",le="0.005"} 1\n' in text
+    assert 'baseload_call_duration_seconds_bucket{model="a\\"b\\\\c",offer="o",endpoint="chat",le="0.01"} 1\n' in text
     assert 'le="+Inf"} 2\n' in text
     assert "baseload_first_byte_seconds_count" in text
     assert 'baseload_refusals_total{code="model_not_found",status="404"} 1\n' in text
-    assert len([line for line in text.splitlines() if "duration_seconds_bucket" in line]) == len(BUCKETS_S) + 1
+    buckets = [line for line in text.splitlines() if line.startswith("baseload_call_duration_seconds_bucket")]
+    assert len(buckets) == len(BUCKETS_S) + 1
+
+
+def test_the_same_by_the_names_of_opentelemetry() -> None:
+    metrics = Metrics()
+    series = metrics.series("m", "m@p", "messages", "gemini")
+    metrics.count_call(
+        series, "ok", {"input_uncached": 20, "cache_read": 3000, "output_total": 5}, 10_000_000, 2_000_000
+    )
+    text = metrics.render([]).decode()
+    labels = 'gen_ai_operation_name="chat",gen_ai_request_model="m",gen_ai_provider_name="gcp.gemini",offer="m@p"'
+    assert f'gen_ai_client_operation_duration_seconds_bucket{{{labels},le="0.01"}} 1\n' in text
+    assert f'gen_ai_client_operation_time_to_first_chunk_seconds_bucket{{{labels},le="0.001"}} 0\n' in text
+    assert f'gen_ai_client_token_usage_bucket{{{labels},gen_ai_token_type="input",le="1024"}} 0\n' in text
+    assert f'gen_ai_client_token_usage_bucket{{{labels},gen_ai_token_type="input",le="4096"}} 1\n' in text
+    assert f'gen_ai_client_token_usage_sum{{{labels},gen_ai_token_type="input"}} 3020\n' in text
+    assert f'gen_ai_client_token_usage_count{{{labels},gen_ai_token_type="output"}} 1\n' in text
 
 
 def test_vault_is_made_once_and_closed_to_others(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ import uvicorn
 from sqlalchemy import Engine
 from sqlalchemy.exc import DatabaseError
 
-from baseload import store
+from baseload import logs, store
 from baseload.control.alerts import Sender
 from baseload.control.app import Pages, doors, grid_door
 from baseload.control.config import load
@@ -33,6 +33,7 @@ from baseload.control.gridtls import certificate
 from baseload.control.home import Home
 from baseload.control.publish import Publisher
 from baseload.control.services import admin, config
+from baseload.control.tracer import Tracer
 from baseload.control.worker import LAST_DRAIN_S, Settlement, Watcher
 from baseload.errors import Refusal
 from baseload.gateway.vault import Vault
@@ -46,7 +47,7 @@ def main(arguments: list[str] | None = None, *, pages: Pages | None = None) -> i
     """Runs until a signal; returns the exit code. `pages`: those of the console (`baseload.console`)."""
     given = _parser().parse_args(arguments)
     os.umask(0o077)  # whatever this process makes is its owner's: database, write-ahead log, socket, snapshot
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO, stream=sys.stderr)
+    logs.configure("control")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
@@ -151,7 +152,7 @@ def tcp_socket(host: str, port: int) -> socket.socket:
 
 
 async def _serve(context: Context, sockets: list[socket.socket], pages: Pages | None) -> None:
-    settlement, watcher, sender = Settlement(context), Watcher(context), Sender(context)
+    settlement, watcher, sender, tracer = Settlement(context), Watcher(context), Sender(context), Tracer(context)
     servers = [_server(app) for app in doors(context, pages)]
     if len(sockets) > len(servers):
         public, private, _ = certificate(context.home.path)
@@ -165,6 +166,7 @@ async def _serve(context: Context, sockets: list[socket.socket], pages: Pages | 
     settlement.start()
     watcher.start()
     sender.start()
+    tracer.start()
     # `_serve` and not `serve`: the latter takes the process's signals for one server, and there are two.
     tasks = [loop.create_task(server._serve(sockets=[sock])) for server, sock in zip(servers, sockets, strict=True)]
     log.info("control plane of %s at %s and %s", context.home.path, context.home.socket, context.control_url)

@@ -24,6 +24,7 @@ from baseload.control import (
     api_reconcile,
     api_reports,
     gridtls,
+    metrics,
     welcome,
 )
 from baseload.control.context import Context
@@ -60,6 +61,10 @@ def build(context: Context, pages: Pages | None = None) -> FastAPI:
         api_people,
     ):
         app.include_router(part.router, dependencies=closed)
+    app.add_api_route(
+        "/api/metrics", _metrics, methods=["GET"], dependencies=closed, response_class=Response,
+        responses={200: {"content": {"text/plain": {}}}},
+    )  # fmt: skip
     app.include_router(api_money.hooks)
     app.include_router(api_grid.router)
     if pages is not None:
@@ -94,6 +99,11 @@ def doors(context: Context, pages: Pages | None = None) -> tuple[App, App]:
 
 async def _healthz() -> JSONResponse:
     return JSONResponse({"ok": True})
+
+
+def _metrics(request: Request) -> Response:
+    """Prometheus' text; a scraper needs a token whose role may read the grid."""
+    return Response(metrics.render(request.app.state.context), media_type=metrics.MEDIA)
 
 
 async def _console() -> Response:

@@ -151,7 +151,16 @@ class EngineConf(_Table):
     price: PriceConf = msgspec.field(default_factory=lambda: PriceConf(rate=dict(ENGINE_RATE)))
 
 
+class TelemetryConf(_Table):
+    """Traces by OTLP over HTTP, from settled readings. Off as long as `otlp_url` is empty."""
+
+    otlp_url: str = ""
+    service: str = "baseload"
+    headers: dict[str, str] = {}  # name -> env:NAME or file:PATH
+
+
 class Config(_Table):
+    telemetry: TelemetryConf = msgspec.field(default_factory=TelemetryConf)
     engine: EngineConf = msgspec.field(default_factory=EngineConf)
     providers: list[ProviderConf] = []
     offers: list[OfferConf] = []
@@ -238,6 +247,8 @@ def _shape(raw: dict[str, Any]) -> list[Fault]:
             continue
         for number, item in enumerate(items):
             faults += _convert(item, kind, (name, number))
+    if "telemetry" in rest:
+        faults += _convert(rest.pop("telemetry"), TelemetryConf, ("telemetry",))
     if "engine" in rest:
         faults += _convert(rest.pop("engine"), EngineConf, ("engine",))
     return faults + _convert(rest, Config, ())
@@ -368,6 +379,7 @@ EXAMPLES = {
     "minimum": '"0.0001" (a decimal string)',
     "allowance": '"10" (a decimal string)',
     "discounts": '[{ from = "1000", percent = "5" }]',
+    "otlp_url": '"http://127.0.0.1:4318/v1/traces"',
     "price_files": '["prices/acme.toml"]',
 }
 

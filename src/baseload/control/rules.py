@@ -47,6 +47,7 @@ def faults(config: Config) -> list[Fault]:
         *_policies(config),
         *_groups(config),
         *_engine(config),
+        *_telemetry(config),
         *_fx(config),
     ]
 
@@ -352,6 +353,15 @@ def _engine(config: Config) -> Iterator[Fault]:
     if engine.context < 0:
         yield ("engine", "context"), "Tokens cannot be negative; 0 is the engine's default.", ""
     yield from _price(engine.price, ("engine", "price"))
+
+
+def _telemetry(config: Config) -> Iterator[Fault]:
+    url = config.telemetry.otlp_url
+    if url and not url.startswith(("http://", "https://")):
+        yield ("telemetry", "otlp_url"), f"{url!r} is no address.", 'As in "http://127.0.0.1:4318/v1/traces".'
+    for name, reference in config.telemetry.headers.items():
+        if fault := credential_fault(reference):
+            yield ("telemetry", "headers", name), fault, 'Right would be: "env:OTLP_TOKEN"'
 
 
 def _fx(config: Config) -> Iterator[Fault]:

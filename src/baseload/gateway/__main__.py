@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import ctypes
-import logging
 import os
 import signal
 import sys
 from pathlib import Path
 
+from baseload import logs
 from baseload.errors import Refusal
 from baseload.gateway.limits import Limits, read_limits
 from baseload.gateway.remote import place_of
@@ -37,7 +37,7 @@ def main() -> int:
     parser.add_argument("--control", default="", help="where, as https://HOST:PORT; BASELOAD_JOIN holds the join text")
     parser.add_argument("--with-parent", action="store_true", help="end when the parent process does")
     given = parser.parse_args()
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
+    logs.configure(f"gateway {given.id}")
     if given.with_parent and sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() == 1:

@@ -318,7 +318,9 @@ class Call(ABC):
         self._report(outcome, reading, end_ns)
         series = offer.series.get(self.endpoint)
         if series is None:
-            series = offer.series[self.endpoint] = gw.metrics.series(offer.model, offer.name, self.endpoint)
+            series = offer.series[self.endpoint] = gw.metrics.series(
+                offer.model, offer.name, self.endpoint, offer.provider.dialect
+            )
         first_ns = self.first_ns
         gw.metrics.count_call(series, outcome, reading.meters, end_ns - self.accepted_ns, first_ns - self.accepted_ns)
 

@@ -109,6 +109,8 @@ class Course:
         except Refusal:
             self.attempts -= 1
             raise
+        if self.attempts > 1:
+            self.gw.metrics.failovers += 1
         if self.merit.bound.hedge and self.attempts == 1:
             self._plan_hedge(call)
 
@@ -182,6 +184,7 @@ class Course:
         except Refusal:
             self.attempts -= 1
             return None
+        self.gw.metrics.hedges += 1
         return second
 
     def won(self, call: Call) -> None:

@@ -7,10 +7,14 @@ Out:    text. Own buckets and renderer: prometheus_client costs 4.7 us a call an
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+from baseload.providers import otel
+
+BUCKETS_S, FIRST_S = otel.DURATION_S, otel.FIRST_S
 _BUCKETS_NS = tuple(int(bound * 1e9) for bound in BUCKETS_S)
+_FIRST_NS = tuple(int(bound * 1e9) for bound in FIRST_S)
+_INPUT = ("input_uncached", "cache_read", "cache_write_5m", "cache_write_30m", "cache_write_1h", "cache_write_12h")
 
 
 class Series:
@@ -21,17 +25,23 @@ class Series:
         "duration_ns",
         "first",
         "first_ns",
+        "input",
         "labels",
+        "otel",
         "outcomes",
+        "output",
         "tokens",
     )
 
-    def __init__(self, labels: str) -> None:
+    def __init__(self, labels: str, otel_labels: str) -> None:
         self.labels = labels
+        self.otel = otel_labels  # the same, in the words of OpenTelemetry's conventions
         self.outcomes: dict[str, int] = {}
         self.tokens: dict[str, int] = {}
         self.duration = [0] * (len(BUCKETS_S) + 1)
-        self.first = [0] * (len(BUCKETS_S) + 1)
+        self.first = [0] * (len(FIRST_S) + 1)
+        self.input = [0] * (len(otel.TOKENS) + 1)
+        self.output = [0] * (len(otel.TOKENS) + 1)
         self.duration_ns = 0
         self.first_ns = 0
 
@@ -42,13 +52,19 @@ class Metrics:
     def __init__(self) -> None:
         self._series: dict[tuple[str, str, str], Series] = {}
         self._refusals: dict[tuple[str, int], int] = {}
+        self.failovers = 0  # attempts that took over from one that failed
+        self.hedges = 0  # second attempts begun because the first was late
 
-    def series(self, model: str, offer: str, endpoint: str) -> Series:
+    def series(self, model: str, offer: str, endpoint: str, provider: str = "") -> Series:
         key = (model, offer, endpoint)
         found = self._series.get(key)
         if found is None:
             labels = f'model="{_escape(model)}",offer="{_escape(offer)}",endpoint="{endpoint}"'
-            found = self._series[key] = Series(labels)
+            told = (
+                f'gen_ai_operation_name="{otel.operation(endpoint)}",gen_ai_request_model="{_escape(model)}",'
+                f'gen_ai_provider_name="{_escape(otel.provider(provider) or "unknown")}",offer="{_escape(offer)}"'
+            )
+            found = self._series[key] = Series(labels, told)
         return found
 
     def count_call(self, series: Series, outcome: str, meters: dict[str, int], took_ns: int, first_ns: int) -> None:
@@ -61,8 +77,15 @@ class Metrics:
         series.duration[bisect_left(_BUCKETS_NS, took_ns)] += 1
         series.duration_ns += took_ns
         if first_ns >= 0:
-            series.first[bisect_left(_BUCKETS_NS, first_ns)] += 1
+            series.first[bisect_left(_FIRST_NS, first_ns)] += 1
             series.first_ns += first_ns
+        read = 0
+        for meter in _INPUT:
+            read += meters.get(meter, 0)
+        if read:
+            series.input[bisect_left(otel.TOKENS, read)] += 1
+        if written := meters.get("output_total", 0):
+            series.output[bisect_left(otel.TOKENS, written)] += 1
 
     def count_refusal(self, code: str, status: int) -> None:
         self._refusals[code, status] = self._refusals.get((code, status), 0) + 1
@@ -86,24 +109,45 @@ class Metrics:
             _histogram(out, "baseload_call_duration_seconds", row.labels, row.duration, row.duration_ns / 1e9)
         out.append(_about("baseload_first_byte_seconds", "histogram", "First request byte to first reply byte."))
         for row in rows:
-            _histogram(out, "baseload_first_byte_seconds", row.labels, row.first, row.first_ns / 1e9)
+            _histogram(out, "baseload_first_byte_seconds", row.labels, row.first, row.first_ns / 1e9, FIRST_S)
+        self._conventions(out, rows)
         out.append(_about("baseload_refusals_total", "counter", "Requests refused, by code."))
         for (code, status), number in self._refusals.items():
             out.append(f'baseload_refusals_total{{code="{code}",status="{status}"}} {number}\n')
         return "".join(out).encode()
+
+    def _conventions(self, out: list[str], rows: list[Series]) -> None:
+        """The same by OpenTelemetry's names, for boards that know those."""
+        name = "gen_ai_client_operation_duration_seconds"
+        out.append(_about(name, "histogram", "GenAI operation duration."))
+        for row in rows:
+            _histogram(out, name, row.otel, row.duration, row.duration_ns / 1e9)
+        name = "gen_ai_client_operation_time_to_first_chunk_seconds"
+        out.append(_about(name, "histogram", "Time to the first piece of the reply."))
+        for row in rows:
+            _histogram(out, name, row.otel, row.first, row.first_ns / 1e9, FIRST_S)
+        name = "gen_ai_client_token_usage"
+        out.append(_about(name, "histogram", "Tokens of an operation, input and output."))
+        for row in rows:
+            read = sum(row.tokens.get(meter, 0) for meter in _INPUT)
+            written = row.tokens.get("output_total", 0)
+            _histogram(out, name, f'{row.otel},gen_ai_token_type="input"', row.input, read, otel.TOKENS)
+            _histogram(out, name, f'{row.otel},gen_ai_token_type="output"', row.output, written, otel.TOKENS)
 
 
 def _about(name: str, kind: str, text: str) -> str:
     return f"# HELP {name} {text}\n# TYPE {name} {kind}\n"
 
 
-def _histogram(out: list[str], name: str, labels: str, counts: list[int], total_s: float) -> None:
+def _histogram(
+    out: list[str], name: str, labels: str, counts: list[int], total: float, bounds: Sequence[float] = BUCKETS_S
+) -> None:
     running = 0
-    for bound, number in zip((*BUCKETS_S, None), counts, strict=True):
+    for bound, number in zip((*bounds, None), counts, strict=True):
         running += number
-        edge = "+Inf" if bound is None else f"{bound:g}"
+        edge = "+Inf" if bound is None else f"{bound}"
         out.append(f'{name}_bucket{{{labels},le="{edge}"}} {running}\n')
-    out.append(f"{name}_sum{{{labels}}} {total_s:.9g}\n{name}_count{{{labels}}} {running}\n")
+    out.append(f"{name}_sum{{{labels}}} {total:.12g}\n{name}_count{{{labels}}} {running}\n")
 
 
 def _escape(label: str) -> str:

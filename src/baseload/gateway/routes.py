@@ -194,6 +194,14 @@ class Routes:
             ("baseload_lease_asks_total", "counter", "Questions for leases.", gw.bank.asks),
             ("baseload_lease_waits_total", "counter", "Calls that waited for a lease.", gw.bank.waits),
             ("baseload_lease_refusals_total", "counter", "Calls refused for want of money.", gw.bank.refused),
+            ("baseload_failovers_total", "counter", "Attempts that took over from a failed one.", gw.metrics.failovers),
+            ("baseload_hedges_total", "counter", "Second attempts because the first was late.", gw.metrics.hedges),
+            (
+                "baseload_snapshot_age_seconds",
+                "gauge",
+                "Since the snapshot in force was made.",
+                (gw.clock_ns() - gw.catalog.made_ns) / 1e9,
+            ),
             ("baseload_journal_open_holds", "gauge", "Holds without a reading.", gw.journal.open_holds),
         ]
 

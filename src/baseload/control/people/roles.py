@@ -61,7 +61,8 @@ ROUTES: dict[tuple[str, str], str] = {
         "grid.read", "GET /api/status", "GET /api/doctor", "GET /api/engine", "GET /api/accounts",
         "GET /api/accounts/{name}", "GET /api/catalogue", "GET /api/providers", "GET /api/policies", "GET /api/offers",
         "GET /api/prices", "GET /api/prices/check",
-        "GET /api/prices/changes", "GET /api/health/hour", "GET /api/gateways", "GET /api/calls/{call}",
+        "GET /api/prices/changes", "GET /api/health/hour",
+        "GET /api/metrics", "GET /api/gateways", "GET /api/calls/{call}",
         "GET /api/dispatch/report", "POST /api/dispatch/replay", "POST /api/config/diff",
     ),
     **_all(
