@@ -69,6 +69,8 @@ GET: dict[str, Page] = {
     "/console/me": me.show,
     "/console/sign-in": front.sign_in_page,
     "/console/link": front.link_page,
+    "/console/oidc/{name}": front.to_provider,
+    "/console/oidc/{name}/back": front.from_provider,
 }
 POST: dict[str, Page] = {
     "/console/sign-in": front.sign_in,

@@ -38,6 +38,7 @@ CHINESE = {
     "the whole account": "整个账户", "warn only": "仅提醒", "How it pays": "付款方式", "Funding": "资金方式",
     "in advance": "预付", "up to a credit line": "信用额度内", "later, or its parent": "后付，或由上级支付",
     "Credit line": "信用额度", "End": "结束",
+    "Sign in by": "登录方式：",
     "Assistant": "助手", "You": "您", "Thoughts": "思考", "Before": "上一个", "Next": "下一个", "Edit": "修改",
     "Stopped": "已停止", "Retry": "重试", "Chats": "对话", "New chat": "新对话", "Search": "搜索",
     "No chats.": "没有对话。",

@@ -159,7 +159,23 @@ class TelemetryConf(_Table):
     headers: dict[str, str] = {}  # name -> env:NAME or file:PATH
 
 
+class OidcConf(_Table):
+    """An identity provider people may sign in by (OpenID Connect)."""
+
+    name: str  # in the address and on the button
+    issuer: str
+    client_id: str
+    client_secret: str = ""  # env:NAME or file:PATH; "" = a public client
+    scopes: list[str] = msgspec.field(default_factory=lambda: ["openid", "profile", "email"])
+    name_claim: str = "preferred_username"
+    role_claim: str = "groups"
+    roles: dict[str, str] = {}  # a value of the claim -> a role
+    role: str = ""  # of who has none of those values; "" = not let in
+    account: str = ""  # of members
+
+
 class Config(_Table):
+    oidc: list[OidcConf] = []
     telemetry: TelemetryConf = msgspec.field(default_factory=TelemetryConf)
     engine: EngineConf = msgspec.field(default_factory=EngineConf)
     providers: list[ProviderConf] = []
@@ -233,6 +249,7 @@ _LISTS: dict[str, type[msgspec.Struct]] = {
     "accounts": AccountConf,
     "policies": PolicyConf,
     "groups": GroupConf,
+    "oidc": OidcConf,
 }
 
 
@@ -379,6 +396,8 @@ EXAMPLES = {
     "minimum": '"0.0001" (a decimal string)',
     "allowance": '"10" (a decimal string)',
     "discounts": '[{ from = "1000", percent = "5" }]',
+    "issuer": '"https://login.example.com/realms/company"',
+    "client_id": '"baseload"',
     "otlp_url": '"http://127.0.0.1:4318/v1/traces"',
     "price_files": '["prices/acme.toml"]',
 }

@@ -22,6 +22,7 @@ from baseload.control.config import (
     TariffConf,
 )
 from baseload.control.lines import Path
+from baseload.control.people.roles import ROLES
 from baseload.dispatch.policy import Limits
 from baseload.dispatch.rules import Bound, check_policy
 from baseload.errors import Refusal
@@ -48,6 +49,7 @@ def faults(config: Config) -> list[Fault]:
         *_groups(config),
         *_engine(config),
         *_telemetry(config),
+        *_oidc(config),
         *_fx(config),
     ]
 
@@ -362,6 +364,30 @@ def _telemetry(config: Config) -> Iterator[Fault]:
     for name, reference in config.telemetry.headers.items():
         if fault := credential_fault(reference):
             yield ("telemetry", "headers", name), fault, 'Right would be: "env:OTLP_TOKEN"'
+
+
+def _oidc(config: Config) -> Iterator[Fault]:
+    yield from _unique("oidc", [one.name for one in config.oidc])
+    for n, one in enumerate(config.oidc):
+        at: Path = ("oidc", n)
+        host = one.issuer.partition("://")[2].partition("/")[0].partition(":")[0]
+        if not NAME.match(one.name):
+            yield (*at, "name"), f"{one.name!r} cannot be a name.", "Use small letters, digits and -."
+        if not one.issuer.startswith("https://") and host not in ("127.0.0.1", "localhost"):
+            yield (*at, "issuer"), "An issuer is an https address.", 'As in "https://login.example.com/realms/company".'
+        if one.client_secret and (fault := credential_fault(one.client_secret)):
+            yield (*at, "client_secret"), fault, 'Right would be: "env:OIDC_SECRET"'
+        if "openid" not in one.scopes:
+            yield (*at, "scopes"), "The scope openid is what makes it a sign-in.", 'scopes = ["openid", "profile"]'
+        for value, role in [*one.roles.items(), ("role", one.role)]:
+            if role not in ("", *ROLES):
+                yield (
+                    (*at, "roles" if value in one.roles else "role"),
+                    f"{role!r} is no role.",
+                    f"Of: {', '.join(ROLES)}.",
+                )
+        if "member" in (*one.roles.values(), one.role) and not one.account:
+            yield (*at, "account"), "Members have an account.", 'Add: account = "team-a"'
 
 
 def _fx(config: Config) -> Iterator[Fault]:

@@ -10,15 +10,20 @@ from baseload.console.view import context_of, form, page, principal_of
 from baseload.console.words import LANGUAGES
 from baseload.control.door import COOKIE, COOKIE_SECURE, cookie_of, over_https
 from baseload.control.people import sessions
+from baseload.control.people.oidc import BEGUN_S
 from baseload.control.people.sessions import WHOLE_NS
 from baseload.control.services import people
+from baseload.control.services import sign_in as single
 from baseload.errors import Refusal
+
+OIDC = "oidc"  # the cookie between going to a provider and coming back
 
 
 def sign_in_page(request: Request) -> Response:
     if principal_of(request).role:
         return RedirectResponse("/console/", status_code=303)
-    return page(request, "sign_in.html", next=_local(request.query_params.get("next", "")), refusal=None, name="")
+    return page(request, "sign_in.html", next=_local(request.query_params.get("next", "")), refusal=None, name="",
+                providers=single.providers(context_of(request)))  # fmt: skip
 
 
 async def sign_in(request: Request) -> Response:
@@ -32,7 +37,8 @@ async def sign_in(request: Request) -> Response:
     except people.CodeNeeded as needed:
         return page(request, "code.html", next=after, refusal=None, pending=needed.pending)
     except Refusal as refusal:
-        return page(request, "sign_in.html", status=refusal.status, next=after, refusal=refusal, name=name)
+        return page(request, "sign_in.html", status=refusal.status, next=after, refusal=refusal, name=name,
+                    providers=single.providers(context_of(request)))  # fmt: skip
     return _signed_in(request, cookie, after)
 
 
@@ -47,6 +53,40 @@ async def second_step(request: Request) -> Response:
     except Refusal as refusal:
         return page(request, "code.html", status=refusal.status, next=after, refusal=refusal, pending=pending)
     return _signed_in(request, cookie, after)
+
+
+def to_provider(request: Request) -> Response:
+    """Off to an identity provider, with a sealed cookie to know who comes back."""
+    name = request.path_params["name"]
+    after = _local(request.query_params.get("next", ""))
+    address, sealed = single.begin(context_of(request), name, _back(request, name), after)
+    answer = RedirectResponse(address, status_code=303)
+    answer.set_cookie(OIDC, sealed, max_age=BEGUN_S, httponly=True, secure=over_https(request.scope), samesite="lax",
+                      path="/console/oidc")  # fmt: skip
+    return answer
+
+
+def from_provider(request: Request) -> Response:
+    name, query = request.path_params["name"], dict(request.query_params)
+    try:
+        cookie, after = single.end(
+            context_of(request), name, redirect=_back(request, name), cookie=request.cookies.get(OIDC, ""),
+            query=query, address=_address(request), agent=request.headers.get("user-agent", ""),
+        )  # fmt: skip
+    except people.CodeNeeded as needed:
+        return page(request, "code.html", next="/console/", refusal=None, pending=needed.pending)
+    except Refusal as refusal:
+        return page(request, "sign_in.html", status=refusal.status, next="/console/", refusal=refusal, name="",
+                    providers=single.providers(context_of(request)))  # fmt: skip
+    answer = _signed_in(request, cookie, after)
+    answer.delete_cookie(OIDC, path="/console/oidc")
+    return answer
+
+
+def _back(request: Request, name: str) -> str:
+    """Where the provider sends a browser back to; it takes only addresses that were registered there."""
+    scheme = "https" if over_https(request.scope) else "http"
+    return f"{scheme}://{request.headers.get('host', '')}/console/oidc/{name}/back"
 
 
 def link_page(request: Request) -> Response:

@@ -55,4 +55,4 @@ async def change_password(request: Request) -> Response:
         )  # fmt: skip
     except Refusal as refusal:
         return await run_in_threadpool(show, request, None, refusal)
-    return page(request, "sign_in.html", next="/console/", refusal=None, name=who.name)
+    return page(request, "sign_in.html", next="/console/", refusal=None, name=who.name, providers=[])

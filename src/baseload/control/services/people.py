@@ -53,10 +53,7 @@ class CodeNeeded(Refusal):
 def sign_in(context: Context, *, name: str, password: str, address: str, agent: str) -> str:
     """A session's cookie. Raises Refusal `sign_in_wrong`, `sign_in_slow`, CodeNeeded."""
     person = identity.sign_in(context.engine, name.strip().lower(), password, address, time.time_ns())
-    if person.totp:
-        expires_ns = time.time_ns() + PENDING_NS
-        raise CodeNeeded(f"{person.id}.{expires_ns}.{_pending_mark(context, person, expires_ns)}")
-    return _begin(context, person, address, agent)
+    return begin_for(context, person, address, agent)
 
 
 def second_step(context: Context, *, pending: str, code: str, address: str, agent: str) -> str:
@@ -104,6 +101,14 @@ def _code_is_good(context: Context, person: int, code: str, now_ns: int) -> bool
             audit.record(connection, f"person:{row.name}", "person.recovery-code", row.name)
             return True
     return False
+
+
+def begin_for(context: Context, person: Any, address: str, agent: str) -> str:
+    """A session for who was recognised elsewhere. Raises CodeNeeded where a device is set up."""
+    if person.totp:
+        expires_ns = time.time_ns() + PENDING_NS
+        raise CodeNeeded(f"{person.id}.{expires_ns}.{_pending_mark(context, person, expires_ns)}")
+    return _begin(context, person, address, agent)
 
 
 def _begin(context: Context, person: Any, address: str, agent: str) -> str:

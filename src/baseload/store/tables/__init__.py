@@ -67,7 +67,7 @@ from baseload.store.tables.money import (
     tariff_rules,
     webhook_events,
 )
-from baseload.store.tables.people import api_tokens, links, people, sessions, sign_in_tries
+from baseload.store.tables.people import api_tokens, identities, links, people, sessions, sign_in_tries
 from baseload.store.tables.state import (
     USAGE_COUNTS,
     USAGE_KEY,
@@ -112,6 +112,7 @@ __all__ = [
     "entries",
     "fx_rates",
     "gateways",
+    "identities",
     "invoices",
     "journal_cursor",
     "journal_notes",

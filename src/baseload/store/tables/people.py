@@ -64,3 +64,13 @@ api_tokens = Table(
     ns("used_ns", "0"),
     ns("revoked_ns", "0"),
 )
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("issuer", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),  # `sub`: the only name there that never goes to another
+    Column("person_id", BigId, ForeignKey("people.id"), nullable=False, index=True),
+    ns("made_ns"),
+)
+"""Who a person is at an identity provider (OpenID Connect)."""
