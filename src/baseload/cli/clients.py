@@ -56,7 +56,7 @@ CLIENTS = (
     Client(
         "gemini-cli", "gemini-cli",
         'export GOOGLE_GEMINI_BASE_URL="{base}"\nexport GEMINI_API_KEY="$BASELOAD_API_KEY"\n'
-        'export GEMINI_MODEL="{model}"\n',
+        'export GEMINI_MODEL="{model}"\nexport GEMINI_CLI_TRUST_WORKSPACE=true\n',
         "/v1beta/models/MODEL:streamGenerateContent?alt=sse", "0.61",
         mind='In ~/.gemini/settings.json: {"security": {"auth": {"selectedType": "gemini-api-key"}}}.',
     ),
@@ -94,6 +94,21 @@ CLIENTS = (
         "/v1/responses", "0.24", mind="Tracing calls OpenAI itself unless it is off.",
     ),
     Client(
+        "langchain", "LangChain (langchain-openai)",
+        'export OPENAI_BASE_URL="{base}/v1"\nexport OPENAI_API_KEY="$BASELOAD_API_KEY"\n',
+        "/v1/chat/completions",
+    ),
+    Client(
+        "pydantic-ai", "Pydantic AI",
+        'export OPENAI_BASE_URL="{base}/v1"\nexport OPENAI_API_KEY="$BASELOAD_API_KEY"\n',
+        "/v1/chat/completions", mind="With OpenAIChatModel(\"{model}\").",
+    ),
+    Client(
+        "instructor", "Instructor",
+        'export OPENAI_BASE_URL="{base}/v1"\nexport OPENAI_API_KEY="$BASELOAD_API_KEY"\n',
+        "/v1/chat/completions",
+    ),
+    Client(
         "litellm", "litellm SDK",
         'export OPENAI_API_BASE="{base}/v1"\nexport OPENAI_API_KEY="$BASELOAD_API_KEY"\n',
         "/v1/chat/completions", mind="Name the model openai/{model}.",
@@ -114,9 +129,10 @@ def page() -> str:
         "# Client programs\n",
         "`baseload env CLIENT` prints what points a program at this grid; `baseload env` lists them. The key stays in",
         "`BASELOAD_API_KEY`. This page is made from the same table (`src/baseload/cli/clients.py`).\n",
-        "The official SDKs of OpenAI (Python, Node), Anthropic and Google run against the gateway in our tests. The",
-        'others do not run there: "seen" is the version whose requests were looked at when the gateway was made;',
-        "programs without it are by their documentation.\n",
+        "Run in our tests against the gateway, each in an environment of its own, pointed by what the command prints:",
+        "the official SDKs of OpenAI (Python, Node), Anthropic and Google, the Vercel AI SDK, Claude Code, Codex,",
+        "gemini-cli, opencode, llm, the OpenAI Agents SDK, LangChain, Pydantic AI, Instructor, litellm. Open WebUI and",
+        "aider are by their documentation: they bring several GB of packages, or pin old ones.\n",
     ]
     for client in CLIENTS:
         parts += [
