@@ -41,11 +41,17 @@ def _actor(request: Request) -> str:
 Ctx = Annotated[Context, Depends(_context)]
 Actor = Annotated[str, Depends(_actor)]
 Json = dict[str, Any]
+Number = Annotated[int, Field(ge=0, le=2**63 - 1)]  # an id, as both databases keep one
 router = APIRouter(prefix="/api")
 
 
+def of(*media: str) -> dict[int | str, dict[str, Any]]:
+    """What a route that answers no JSON says of itself."""
+    return {200: {"content": {one.partition(";")[0]: {} for one in media}}}
+
+
 class Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class NewAccount(Body):

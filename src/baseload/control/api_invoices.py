@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic import Field
 
-from baseload.control.api import Actor, Body, Ctx, Json
+from baseload.control.api import Actor, Body, Ctx, Json, of
 from baseload.control.services import invoices, money
 from baseload.ledger.invoice_files import MEDIA, Format
 
@@ -96,7 +96,7 @@ def preview(ctx: Ctx, account: str, month: str = "", since: str = "", until: str
     return invoices.preview(ctx, account=account, since=since, until=until, month=month, currency=currency)
 
 
-@router.get("/statement")
+@router.get("/statement", response_class=Response, responses=of(*MEDIA.values()))
 def statement(
     ctx: Ctx,
     account: str,
@@ -117,7 +117,7 @@ def show(ctx: Ctx, number: str) -> Json:
     return invoices.show(ctx, number)
 
 
-@router.get("/{number}/file")
+@router.get("/{number}/file", response_class=Response, responses=of(*MEDIA.values()))
 def file(ctx: Ctx, number: str, format: Annotated[Format, Query()] = "pdf") -> Response:
     return _file(invoices.file(ctx, number, format), f"invoice-{number}", format)  # a number that is there is plain
 

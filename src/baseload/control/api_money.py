@@ -9,7 +9,7 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from baseload.control import audit, gridtls, payhooks
-from baseload.control.api import Actor, Body, Ctx, Json
+from baseload.control.api import Actor, Body, Ctx, Json, Number
 from baseload.control.services import money
 from baseload.ledger import alerts, codes
 
@@ -23,7 +23,7 @@ class Funding(Body):
 
 class NewBudget(Body):
     account: str = ""
-    key: int = Field(default=0, ge=0)
+    key: Number = 0
     period: str
     amount: str
     name: str = ""
@@ -68,7 +68,7 @@ def add_budget(ctx: Ctx, actor: Actor, body: NewBudget) -> Json:
 
 
 @router.delete("/budgets/{number}")
-def end_budget(ctx: Ctx, actor: Actor, number: int) -> Json:
+def end_budget(ctx: Ctx, actor: Actor, number: Number) -> Json:
     money.end_budget(ctx, actor, number=number)
     return {"ended": number}
 
@@ -142,7 +142,7 @@ def redeem_code(ctx: Ctx, actor: Actor, body: Redemption) -> Json:
 
 
 @router.delete("/codes/{number}")
-def revoke_code(ctx: Ctx, actor: Actor, number: int) -> Json:
+def revoke_code(ctx: Ctx, actor: Actor, number: Number) -> Json:
     return {"revoked": money.revoke_code(ctx, actor, number=number)}
 
 

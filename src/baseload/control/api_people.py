@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from baseload.control.api import Actor, Body, Ctx, Json
+from baseload.control.api import Actor, Body, Ctx, Json, Number
 from baseload.control.door import COOKIE, COOKIE_SECURE, cookie_of
 from baseload.control.people import sessions
 from baseload.control.people.roles import MAY, Principal
@@ -74,7 +74,7 @@ def make_token(ctx: Ctx, actor: Actor, body: NewToken) -> Json:
 
 
 @router.delete("/tokens/{number}")
-def revoke_token(ctx: Ctx, actor: Actor, number: int) -> Json:
+def revoke_token(ctx: Ctx, actor: Actor, number: Number) -> Json:
     return {"revoked": people.revoke_token(ctx, actor, number)}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import Field
 
-from baseload.control.api import Actor, Body, Ctx, Json
+from baseload.control.api import Actor, Body, Ctx, Json, Number
 from baseload.control.services import reconcile
 
 router = APIRouter(prefix="/api/reconcile")
@@ -34,10 +34,10 @@ def keep(ctx: Ctx, actor: Actor, body: NewStatement) -> Json:
 
 
 @router.get("/{number}")
-def show(ctx: Ctx, number: int) -> Json:
+def show(ctx: Ctx, number: Number) -> Json:
     return reconcile.show(ctx, number)
 
 
 @router.post("/{number}/approve")
-def approve(ctx: Ctx, actor: Actor, number: int, body: Approval) -> Json:
+def approve(ctx: Ctx, actor: Actor, number: Number, body: Approval) -> Json:
     return reconcile.approve(ctx, actor, number=number, **body.model_dump())

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
-from baseload.control.api import Actor, Ctx, Json
+from baseload.control.api import Actor, Body, Ctx, Json, Number, of
 from baseload.control.services import dispatch, reports
 from baseload.errors import Refusal
 from baseload.ledger.export import Format
@@ -18,7 +18,9 @@ router = APIRouter(prefix="/api")
 
 
 @router.get("/calls")
-def list_calls(ctx: Ctx, account: str = "", before: int | None = None, limit: Annotated[int, Query(ge=1)] = 20) -> Json:
+def list_calls(
+    ctx: Ctx, account: str = "", before: Number | None = None, limit: Annotated[int, Query(ge=1)] = 20
+) -> Json:
     return {"calls": reports.recent(ctx, account=account, before=before, limit=limit)}
 
 
@@ -28,7 +30,7 @@ def show_call(ctx: Ctx, call: str) -> Json:
 
 
 @router.get("/internal/calls/{call}")
-def own_call(request: Request, ctx: Ctx, actor: Actor, call: str, account: int) -> Json:
+def own_call(request: Request, ctx: Ctx, actor: Actor, call: str, account: Number) -> Json:
     """For the gateway's GET /v1/calls/{id}: only the account's own calls, and only through the socket."""
     if actor != "socket":
         raise Refusal("This is for gateways of this home.", code="socket_only", status=403)
@@ -72,9 +74,9 @@ def check_ledger(ctx: Ctx) -> Json:
     return {"findings": reports.check(ctx)}
 
 
-class Resettle(BaseModel):
-    cost_price: int = Field(0, ge=0)
-    charge_price: int = Field(0, ge=0)
+class Resettle(Body):
+    cost_price: Number = 0
+    charge_price: Number = 0
 
 
 @router.post("/ledger/resettle")
@@ -82,12 +84,12 @@ def resettle_ledger(ctx: Ctx, actor: Actor, body: Resettle) -> Json:
     return reports.resettle(ctx, cost_price=body.cost_price, charge_price=body.charge_price, actor=actor)
 
 
-@router.get("/ledger/export")
+@router.get("/ledger/export", response_class=Response, responses=of(*reports.MEDIA.values()))
 def export_ledger(ctx: Ctx, format: Annotated[Format, Query()] = "csv", since: str = "", until: str = "") -> Response:
     pieces: Iterator[bytes] = reports.export_book(ctx, format=format, since=since, until=until)
     return StreamingResponse(pieces, media_type=reports.MEDIA[format])
 
 
-@router.post("/backup")
+@router.post("/backup", response_class=Response, responses=of("application/octet-stream"))
 def backup(ctx: Ctx, actor: Actor) -> Response:
     return StreamingResponse(reports.backup(ctx, actor), media_type="application/octet-stream")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
+import msgspec
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -34,6 +37,24 @@ from baseload.control.services import people
 from baseload.errors import Refusal
 
 log = logging.getLogger("baseload.control.app")
+
+
+class Said(BaseModel):
+    """What is wrong, and what to change."""
+
+    code: str
+    message: str
+    fix: str
+    param: str = ""
+    findings: list[dict[str, Any]] = []
+
+
+class Problem(BaseModel):
+    """Every refusal of the API."""
+
+    error: Said
+
+
 Pages = Callable[[FastAPI, Context], None]
 
 
@@ -49,6 +70,9 @@ def build(context: Context, pages: Pages | None = None) -> FastAPI:
     )
     app.state.context = context
     closed = [Depends(permitted)]
+    said: dict[int | str, dict[str, Any]] = {
+        422: {"model": Problem}, "4XX": {"model": Problem}, "5XX": {"model": Problem}
+    }  # fmt: skip
     for part in (
         api,
         api_reports,
@@ -60,7 +84,7 @@ def build(context: Context, pages: Pages | None = None) -> FastAPI:
         api_reconcile,
         api_people,
     ):
-        app.include_router(part.router, dependencies=closed)
+        app.include_router(part.router, dependencies=closed, responses=said)
     app.add_api_route(
         "/api/metrics", _metrics, methods=["GET"], dependencies=closed, response_class=Response,
         responses={200: {"content": {"text/plain": {}}}},
@@ -75,6 +99,7 @@ def build(context: Context, pages: Pages | None = None) -> FastAPI:
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(msgspec.ValidationError, _unlike)
     app.add_exception_handler(Exception, _failed)
     return app
 
@@ -127,6 +152,11 @@ async def _invalid(_: Request, error: Exception) -> Response:
     found = error.errors()[0]
     where = ".".join(str(step) for step in found["loc"][1:])
     return problem(Refusal(f"{found['msg']}.", "See /api/openapi.json.", code="request_wrong", status=422, param=where))
+
+
+async def _unlike(_: Request, error: Exception) -> Response:
+    """A body that the API's shape allows and its meaning does not."""
+    return problem(Refusal(f"{error}.", "See the documentation of this route.", code="request_wrong", status=422))
 
 
 async def _http(_: Request, error: Exception) -> Response:
