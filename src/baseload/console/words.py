@@ -16,6 +16,7 @@ CHINESE = {
     "Overview": "概览", "Scoreboard": "记分牌", "Merit order": "优先调度", "Usage": "用量", "Calls": "调用",
     "Accounts": "账户", "Providers": "供应方", "Ledger": "账本", "People": "人员", "Audit log": "审计日志",
     "Use": "使用", "Dispatch": "调度", "Metering": "计量", "Books": "账务", "House": "管理", "Explorer": "调度探查",
+    "Choose a time: each of its calls is priced anew.": "请选择时间：将对其中每次调用重新计价。",
     "Price books": "价格簿", "Reconciliation": "对账", "Settings": "设置", "Every offer has a price.": "所有报价均有价格。",
     "Changes": "变更", "From": "自", "To": "至", "Meter": "计量项", "After": "之后", "changed": "已变更", "coming": "将变更",
     "Effect on the last 30 days": "对最近 30 天的影响", "without its rules": "不含条件规则",

@@ -137,7 +137,9 @@ def unix_socket(home: Home) -> socket.socket:
 
 def tcp_socket(host: str, port: int) -> socket.socket:
     """The listening socket for TCP; bound here so that a taken port is a clear refusal."""
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    # the protocol by its number: only then does asyncio switch Nagle's delay (40 ms a page) off for what is accepted
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))

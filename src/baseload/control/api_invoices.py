@@ -28,7 +28,7 @@ class Tax(Body):
 
 class Settings(Body):
     seller: Party = Party()
-    taxes: tuple[Tax, ...] = ()
+    taxes: list[Tax] = Field(default_factory=list)
     series: str = ""
 
 
@@ -50,7 +50,7 @@ class CreditLine(Body):
 
 
 class NewCreditNote(Body):
-    lines: tuple[CreditLine, ...] = ()
+    lines: list[CreditLine] = Field(default_factory=list)
     whole: bool = False
     reason: str
     key: str

@@ -23,12 +23,13 @@ def show(request: Request, found: dict[str, Any] | None = None, given: dict[str,
     current = context.publisher.current()
     models = sorted({offer.model for offer in current.offers}) if current else []
     groups = [group.name for group in current.groups] if current else []
-    since = request.query_params.get("since", "7d")
+    since = request.query_params.get("since", "")
     return page(
         request, "explore.html", models=[*groups, *models], accounts=own_accounts(context, who), found=found,
-        given={**NOTHING, **(given or {})}, spans=SPANS, since=since if since in SPANS else "7d",
+        given={**NOTHING, **(given or {})}, spans=SPANS, since=since,
         may_call=who.may("call"),
-        report=dispatch.report(context, since=since if since in SPANS else "7d"),
+        # every call of the time is priced anew: only where somebody asks for it
+        report=dispatch.report(context, since=since) if since in SPANS else None,
     )  # fmt: skip
 
 

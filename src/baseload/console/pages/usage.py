@@ -21,14 +21,15 @@ from baseload.control.people.roles import MEMBER, Principal
 from baseload.control.permit import accounts_below
 from baseload.control.services.times import period_ns
 from baseload.errors import Refusal
-from baseload.ledger.rollups import DAY_NS
+from baseload.ledger.rollups import DAY_NS, month_of
 from baseload.ledger.settled import account_id
-from baseload.ledger.texts import decimal
-from baseload.ledger.usage import UsageReport, usage
+from baseload.ledger.texts import decimal, instant
+from baseload.ledger.usage import UsageReport, UsageRow, usage
 from baseload.store import tables as t
 
 BY = ("model", "account", "key", "offer", "provider", "outcome")
 SPANS = {"24h": "24 h", "7d": "7 d", "30d": "30 d", "365d": "1 y"}
+LONG_NS = 92 * DAY_NS
 TOP = 8  # series of the picture; the rest is one
 
 
@@ -38,7 +39,10 @@ def show(request: Request) -> Response:
     asked = _asked(request, context, who)
     table = _report(context, asked, (asked["by"],))
     fine = asked["end_ns"] - asked["start_ns"] <= 3 * DAY_NS
-    over = _report(context, asked, ("hour" if fine else "day", asked["by"]))
+    if asked["end_ns"] - asked["start_ns"] > LONG_NS:
+        over = _by_month(context, asked)
+    else:
+        over = _report(context, asked, ("hour" if fine else "day", asked["by"]))
     return page(
         request, "usage.html", asked=asked, spans=SPANS, dimensions=BY, accounts=asked["accounts"],
         rows=sorted(table.rows, key=lambda row: -sum(row.charge.values())), tokens_of=tokens_of, report=table,
@@ -103,6 +107,21 @@ def _report(context: Context, asked: dict[str, Any], by: tuple[str, ...]) -> Usa
     return usage(context.engine, asked["start_ns"], asked["end_ns"], by=by, account=number)
 
 
+def _by_month(context: Context, asked: dict[str, Any]) -> UsageReport:
+    """A long time by calendar months (UTC): a day each for every account would be too many to draw, and to read."""
+    rows, begin = list[UsageRow](), asked["start_ns"]
+    while begin < asked["end_ns"]:
+        end = min(month_of(month_of(begin) + 32 * DAY_NS), asked["end_ns"])
+        for row in _report(context, {**asked, "start_ns": begin, "end_ns": end}, (asked["by"],)).rows:
+            row.group["month"] = instant(begin)[:7]
+            rows.append(row)
+        begin = end
+    return UsageReport(
+        start_ns=asked["start_ns"], end_ns=asked["end_ns"], start=instant(asked["start_ns"]),
+        end=instant(asked["end_ns"]), by=("month", asked["by"]), rows=rows,
+    )  # fmt: skip
+
+
 def _chart(report: UsageReport, by: str, title: str, rest: str) -> charts.Chart:
     """In the currency that most was charged in."""
     totals: dict[str, int] = {}
@@ -122,4 +141,6 @@ def _chart(report: UsageReport, by: str, title: str, rest: str) -> charts.Chart:
         name = row.group[by] if row.group[by] in series else f"… {rest}"
         line = series.setdefault(name, [0.0] * len(places))
         line[at[row.group[time_name]]] += row.charge.get(currency, 0) / 1e9  # a picture only: money stays in nano-units
-    return charts.stacked(title, [place[5:].replace("T", " ") for place in places], series, unit=currency)
+    return charts.stacked(
+        title, [place if len(place) < 10 else place[5:].replace("T", " ") for place in places], series, unit=currency
+    )
