@@ -2,10 +2,10 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: help up test nightly check bench lock clean
+.PHONY: help up test nightly check bench screenshots lock clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up:  ## install what is needed, then start Baseload (ARGS="--port 9000")
 	@$(PYTHON) tools/dev.py up $(ARGS)
@@ -21,6 +21,9 @@ check:  ## format, lint, types, import borders, duplicates (ARGS="types")
 
 bench:  ## run the benchmarks
 	@$(PYTHON) tools/dev.py bench $(ARGS)
+
+screenshots:  ## make the pictures of README and docs anew
+	@$(PYTHON) tools/dev.py screenshots
 
 lock:  ## write locks/ anew from pyproject.toml (ARGS="--upgrade" for newer versions)
 	@$(PYTHON) tools/dev.py lock $(ARGS)

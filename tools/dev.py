@@ -6,6 +6,7 @@
     python3 tools/dev.py nightly [TIMES]   the tests of money's crashes and its state machine, TIMES as long (50)
     python3 tools/dev.py check [NAME...]   format, lint, types, import borders, duplicates: all, or those named
     python3 tools/dev.py bench [ARGS...]   run the benchmarks (`python -m bench ARGS...`)
+    python3 tools/dev.py screenshots       make the pictures of README and docs anew
     python3 tools/dev.py lock [--upgrade]  write locks/ anew from pyproject.toml (needs the network)
     python3 tools/dev.py clean             remove the environment and every cache, never a home with its books
 
@@ -77,7 +78,16 @@ def main(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print((__doc__ or "").strip())
         return 0
-    doors = {"up": up, "test": test, "nightly": nightly, "check": check, "bench": bench, "lock": lock, "clean": clean}
+    doors = {
+        "up": up,
+        "test": test,
+        "nightly": nightly,
+        "check": check,
+        "bench": bench,
+        "screenshots": screenshots,
+        "lock": lock,
+        "clean": clean,
+    }
     if words[0] not in doors:
         print(f"dev: unknown command {words[0]!r}; known: {', '.join(doors)}", file=sys.stderr)
         return 2
@@ -115,6 +125,11 @@ def nightly(words: list[str]) -> int:
 def bench(words: list[str]) -> int:
     install("dev")
     return become([PYTHON, "-m", "bench", *words])
+
+
+def screenshots(words: list[str]) -> int:
+    install("dev")
+    return become([PYTHON, "-m", "tests.console.screenshots", *words])
 
 
 def check(words: list[str]) -> int:

@@ -109,6 +109,14 @@ def _begin(request: Request, who: Principal, ask: Ask) -> talk.Turn:
 async def _events(news: AsyncIterator[talk.News], turn: talk.Turn) -> AsyncIterator[bytes]:
     """What a page is told. Text is rendered whole each time, the seldomer the longer it takes."""
     yield event("chat", {"chat": turn.chat, "question": turn.question})
+    try:
+        async for told in _told(news):
+            yield told
+    except Refusal as refusal:  # the stream has begun: it is said in it
+        yield event("refused", {"message": refusal.say})
+
+
+async def _told(news: AsyncIterator[talk.News]) -> AsyncIterator[bytes]:
     waiting: talk.News | None = None
     next_s = 0.0
     async for one in news:

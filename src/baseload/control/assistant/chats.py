@@ -134,17 +134,19 @@ def save_question(
     """(chat, message). chat 0 = a new one; parent 0 = it begins the chat. Counts the day's use."""
     box, now_ns = box_of(context, who), time.time_ns()
     with store.writing(context.engine) as connection:
+        mine = _files(connection, who.person, set(files))
+        if lacking := [one for one in files if one not in mine]:
+            raise Refusal(f"File {lacking[0]} is gone.", "Add it again.", code="file_not_found", status=404)
         if chat:
             _chat(connection, who, chat)
             if parent and parent not in _tree(connection, chat):
                 raise Refusal("The message before it is gone.", "Load the page anew.", code="message_not_found")
         else:
-            title = " ".join(text.split())[:TITLE_MAX]
+            title = (
+                " ".join(text.split())[:TITLE_MAX] or str(mine[files[0]]["name"])[:TITLE_MAX]
+            )  # one of both is there
             chat = _made(connection, t.chats, person_id=who.person, title=box.seal(title.encode()), made_ns=now_ns,
                          changed_ns=now_ns)  # fmt: skip
-        mine = _files(connection, who.person, set(files))
-        if lacking := [one for one in files if one not in mine]:
-            raise Refusal(f"File {lacking[0]} is gone.", "Add it again.", code="file_not_found", status=404)
         message = _made(
             connection, t.chat_messages, chat_id=chat, parent_id=parent or None, role="user", files=files,
             body=box.seal(_encode(Body(text))), made_ns=now_ns,
