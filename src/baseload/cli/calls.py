@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from baseload.cli.client import segment
 from baseload.cli.common import COMMON, Common
@@ -44,7 +44,9 @@ def list_(*, account: str = "", limit: int = 20, common: Common = COMMON) -> Non
 
 
 @app.command
-def show(call: str, *, common: Common = COMMON) -> None:
+def show(
+    call: str, *, content: Annotated[bool, Parameter(negative="")] = False, common: Common = COMMON
+) -> None:  # fmt: skip
     """Show the reading of a call, its cost, its provenance and the offer chosen.
 
     A call appears when it is settled, usually within a second.
@@ -55,7 +57,13 @@ def show(call: str, *, common: Common = COMMON) -> None:
     ----------
     call
         The id of the reply's x-baseload-call-id header.
+    content
+        What was asked and answered instead, where the account keeps it; each look is in the audit log.
     """
+    if content:
+        kept = common.client().get(f"/api/calls/{segment(call)}/content")["content"]
+        print_record(kept, as_json=common.json, name="content")
+        return
     found = common.client().get(f"/api/calls/{segment(call)}")["call"]
     if common.json:
         print_json(call=found)

@@ -10,7 +10,7 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel
 
 from baseload.control.api import Actor, Body, Ctx, Json, Number, of
-from baseload.control.services import dispatch, reports
+from baseload.control.services import content, dispatch, reports
 from baseload.errors import Refusal
 from baseload.ledger.export import Format
 
@@ -22,6 +22,11 @@ def list_calls(
     ctx: Ctx, account: str = "", before: Number | None = None, limit: Annotated[int, Query(ge=1)] = 20
 ) -> Json:
     return {"calls": reports.recent(ctx, account=account, before=before, limit=limit)}
+
+
+@router.get("/calls/{call}/content")
+def call_content(ctx: Ctx, actor: Actor, call: str) -> Json:
+    return {"content": content.show(ctx, actor, call)}
 
 
 @router.get("/calls/{call}")

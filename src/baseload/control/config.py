@@ -126,6 +126,7 @@ class AccountConf(_Table):
     budgets: list[BudgetConf] = []
     zone: str = "UTC"  # where its days begin
     limits: Limits = Limits()  # of all its calls and those below it
+    content_days: int = 0  # keep prompts and answers, sealed, for so many days; 0 = never
 
 
 class PolicyConf(Policy, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -383,6 +384,7 @@ EXAMPLES = {
     "quality": "700 or { code = 800 }",
     "priority": '"interactive", "standard" or "batch"',
     "weight": "1",
+    "content_days": "7",
     "models": '["deepseek-v4-pro", "qwen-max"]',
     "objective": '"cheapest", "fastest" or "balanced"',
     "max_price": '{ input = "0.5", output = "2" }',

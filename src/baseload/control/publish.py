@@ -183,6 +183,7 @@ def _accounts(
                 id=row.id, name=row.name, tariff=row.tariff_id, policies=binding(row), limits=limits(row),
                 disabled=any(rows[each].disabled for each in book.lineage(row.id)),
                 priority=row.extra.get("priority", "standard"), weight=row.extra.get("weight", 1),
+                content_days=row.extra.get("content_days", 0),
                 currency=row.currency if counting else currencies.get(row.tariff_id, ""),
                 purses=tuple(purse.id for purse in counting if purse.hard),
             )

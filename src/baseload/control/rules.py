@@ -284,6 +284,12 @@ def _accounts(config: Config) -> Iterator[Fault]:
             account_wishes(account)
         except Refusal as refusal:
             yield ("accounts", n, refusal.param or "name"), refusal.say, refusal.fix
+        if not 0 <= account.content_days <= 3650:
+            yield (
+                ("accounts", n, "content_days"),
+                "Days are between 0 (never) and 3650.",
+                "Right would be: content_days = 7",
+            )
         if not 1 <= account.weight <= 1000:
             yield ("accounts", n, "weight"), "A weight is between 1 and 1000.", "Right would be: weight = 1"
         if account.parent and account.parent not in parents and account.parent != "default":

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from baseload import store
 from baseload.control.context import Context
-from baseload.control.services import config
+from baseload.control.services import config, content
 from baseload.errors import Refusal
 from baseload.gateway.journal.identity import journal_name
 from baseload.gateway.journal.prune import prune
@@ -69,6 +69,7 @@ class Settlement(threading.Thread):
             if time.monotonic() - self._pruned_s > PRUNE_EVERY_S:
                 self._pruned_s = time.monotonic()
                 self._prune()
+                self._prune_content()
         return whole
 
     def _settle(self, directory: Path) -> bool:
@@ -119,6 +120,13 @@ class Settlement(threading.Thread):
         if say != self._context.state.settle_error:
             log.error("journal %s cannot be settled now, will be tried again: %s", directory.name, say)
         self._context.state.settle_error = say
+
+    def _prune_content(self) -> None:
+        try:
+            if gone := content.prune(self._context):
+                log.info("content: %d files have expired", gone)
+        except (OSError, store.DatabaseAway) as error:
+            log.warning("content: expired files not deleted (%s)", error)
 
     def _prune(self) -> None:
         """Deletes segments that were settled long ago."""

@@ -24,6 +24,7 @@ from baseload.gateway.asked import read_asked
 from baseload.gateway.bank import Bank
 from baseload.gateway.call import Call
 from baseload.gateway.catalog import Catalog, Key, Offer, tls_context
+from baseload.gateway.content import ContentStore
 from baseload.gateway.counting import Counting
 from baseload.gateway.course import Course
 from baseload.gateway.dispatching import Dispatcher
@@ -124,6 +125,9 @@ class Gateway:
         self._look_again_at = 0.0
         # A key may be used the moment it was made: an unknown one is a reason to look at the snapshot's file at once.
         self.look_for_news: Callable[[], bool] = lambda: False
+        self.content: ContentStore | None = (
+            None  # of accounts that keep theirs; none where the control plane is elsewhere
+        )
         self.thoughts = ThoughtStore()
         self.tokens = Tokens(self)
         self.counting = Counting(self)
@@ -221,7 +225,10 @@ class Gateway:
             found = self.dispatcher.open(asked, connection.accepted_ns)
             if not self.journal.accepting:
                 raise self.journal.refusal()
-            Course(self, connection, asked, found).begin(connection)
+            course = Course(self, connection, asked, found)
+            if key.account.content_days and self.content is not None:
+                self.content.watch(connection, key.account.id, course.id, connection.accepted_ns, body)
+            course.begin(connection)
         except Refusal as refusal:
             connection.served = None
             self.refuse(connection, head, refusal, model=model)

@@ -12,7 +12,7 @@ at once, because reading only stops for a flood. A reply that ends a connection 
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import httptools
 
@@ -22,6 +22,9 @@ from baseload.gateway.http_text import CONTINUE, plain_refusal, reply_bytes
 from baseload.gateway.limits import Limits
 from baseload.gateway.wheel import FOREVER, GONE, Wheel
 from baseload.wire import refusals
+
+if TYPE_CHECKING:
+    from baseload.gateway.content import Recorder
 
 PIPELINE_MAX = 256 * 1024
 PIECE_MIN = 4096
@@ -84,6 +87,7 @@ class Downstream(asyncio.Protocol):
         "deadline",
         "head",
         "key",
+        "recorder",
         "served",
         "transport",
     )
@@ -97,6 +101,7 @@ class Downstream(asyncio.Protocol):
         self._known: Head | None = None  # the last head of this connection
         self.key: object = None  # what `decide` recognised the caller as
         self.accepted_ns = 0
+        self.recorder: Recorder | None = None  # of accounts whose content is kept
         self._state = _HEAD
         self._pending = b""  # bytes of an unfinished head, or what came while a call was being served
         self._body: list[bytes | bytearray] = []  # its pieces, joined once
@@ -153,6 +158,8 @@ class Downstream(asyncio.Protocol):
         served, self.served = self.served, None
         if served is not None:
             served.client_left()
+        if self.recorder is not None:
+            self.transport, self.recorder = self.recorder.end(), None
 
     def pause_writing(self) -> None:
         """The client reads slower than it is written to: what feeds it stops, and nothing new begins."""
@@ -409,6 +416,8 @@ class Downstream(asyncio.Protocol):
     def _next(self) -> None:
         """The reply is written: the next request, or the end. Not before the client has read most of it."""
         self.served = None
+        if self.recorder is not None:
+            self.transport, self.recorder = self.recorder.end(), None
         self.key = None
         service = self._service
         self._stalled_at = service.wheel.now + service.limits.write_stall_s

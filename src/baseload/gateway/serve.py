@@ -22,6 +22,7 @@ import uvloop
 from baseload.errors import Refusal
 from baseload.gateway import snapshot as snapshots
 from baseload.gateway.catalog import Catalog
+from baseload.gateway.content import ContentStore
 from baseload.gateway.core import Gateway
 from baseload.gateway.downstream import Downstream
 from baseload.gateway.journal.recovery import open_journal
@@ -72,6 +73,8 @@ async def _main(loop: asyncio.AbstractEventLoop, settings: Settings) -> None:
         raise Refusal(f"No snapshot to serve from: {error}.", "Start the control plane of this home first.") from error
     journal = open_journal(home / "journal" / settings.id, settings.id, time.time_ns(), fsync=settings.fsync)
     gateway = Gateway(loop, follower.first, journal, settings.limits, str(home / "control.sock"), settings.place)
+    if settings.place is None:
+        gateway.content = ContentStore(home / "content", settings.id, vault)
     gateway.look_for_news = lambda: follower.look(gateway)
     shipper = None
     if settings.place is not None:

@@ -63,6 +63,7 @@ class AccountRow(_Row, frozen=True, kw_only=True, gc=False):
     currency: str = ""  # its charges are made in it; "" = as they are priced
     purses: tuple[int, ...] = ()  # PurseRow ids: hard ones that its calls are paid from, its own and those above
     limits: tuple[LimitRow, ...] = ()  # its own and those of the accounts above
+    content_days: int = 0  # prompts and answers are kept, sealed, for so many days; 0 = never
 
 
 class KeyRow(_Row, frozen=True, kw_only=True, gc=False):

@@ -85,7 +85,7 @@ ROUTES: dict[tuple[str, str], str] = {
         "POST /api/capital/plan", "POST /api/capital/spend", "POST /api/reconcile",
         "POST /api/reconcile/{number}/approve",
     ),
-    **_all("audit.read", "GET /api/audit"),
+    **_all("audit.read", "GET /api/audit", "GET /api/calls/{call}/content"),
     **_all("books", "POST /api/imports", "POST /api/backup", "GET /api/archive", "POST /api/archive",
            "GET /api/archive/verify",
            "POST /api/ledger/resettle"),
