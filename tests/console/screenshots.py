@@ -116,7 +116,8 @@ def prepare(grid: Grid) -> None:
         model = ("chat-large", "smollm2")[number % 2]
         exchange(running, post("/v1/chat/completions", chat(model, max_tokens=40), key=grid.key))
     until = time.monotonic() + 60
-    while grid.json("status")["control"].get("settlement_lag_s", 0) > 1 and time.monotonic() < until:
+    while any(one["check"] == "unsettled" for one in grid.sound(1)):
+        assert time.monotonic() < until
         time.sleep(0.5)
     time.sleep(2)
 
