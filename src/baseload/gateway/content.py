@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from baseload.gateway.kept import NONCE, Kept, key_of
 from baseload.gateway.vault import Vault
 
 if TYPE_CHECKING:
@@ -26,19 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("baseload.gateway.content")
 KEPT_MAX = 256 * 1024  # bytes of a request, and of a reply
-NONCE = 12
 _encode = msgspec.msgpack.Encoder().encode
-
-
-class Kept(msgspec.Struct, frozen=True):
-    """What is sealed. `reply`: HTTP as it was sent, head and framing too."""
-
-    call: str
-    accepted_ns: int
-    request: bytes
-    reply: bytes
-    request_size: int
-    reply_size: int
 
 
 class Recorder:
@@ -113,8 +102,3 @@ class ContentStore:
                 file.write(self._vault.seal(base64.b64encode(key).decode()))
         self._keys = {path: key} if len(self._keys) > 64 else {**self._keys, path: key}
         return key
-
-
-def key_of(vault: Vault, path: Path) -> bytes:
-    """The key behind a file beside a log. Raises OSError, Refusal."""
-    return base64.b64decode(vault.resolve(path.read_text().strip()))

@@ -21,7 +21,7 @@ from baseload.control import audit
 from baseload.control.context import Context
 from baseload.control.home import Home
 from baseload.errors import Refusal
-from baseload.gateway.content import NONCE, Kept, key_of
+from baseload.gateway.kept import NONCE, Kept, key_of
 from baseload.gateway.vault import Vault
 from baseload.store import tables as t
 
