@@ -29,9 +29,9 @@ from sqlalchemy import Engine
 from baseload import store
 from baseload.cli.client import Client
 from baseload.control.home import Home
-from bench import nginx, traffic, usage
-from bench.leases import CONFIG, CONNECTIONS, SECONDS, first_call, ready
-from bench.system import Children, Watch, find_program, free_port, raise_file_limit, share_cores
+from bench import traffic, usage
+from bench.leases import CONNECTIONS, SECONDS, behind_mock, first_call, ready
+from bench.system import Children, Watch, find_program, free_port, share_cores
 from bench.wrk import Wrk
 
 PAGES = ("/console/", "/console/scoreboard", "/console/merit", "/console/explore", "/console/usage?since=30d",
@@ -123,16 +123,8 @@ def console(children: Children, home: Home, folder: Path, cores: set[int], env: 
 
 
 def cost(children: Children, folder: Path, rounds: int) -> None:
-    cores, files = share_cores(), raise_file_limit(65_536)
-    provider, port = free_port(), free_port()
-    conf = nginx.write_mock(folder / "mock", files, provider)
-    program = find_program("nginx", "nginx-light")
-    children.start("the mock", nginx.command(program, conf), cores.mock, folder / "mock.log").await_port(provider)
-    home = Home(folder / "home")
-    home.make()
-    url = f"http://127.0.0.1:{provider}/v1"
-    home.config.write_text(CONFIG.format(url=url, model=traffic.MODEL_WHOLE, upstream=traffic.UPSTREAM_MODEL))
-    env = {**os.environ, "MOCK_KEY": "sk-mock"}
+    cores, port = share_cores(), free_port()
+    home, env = behind_mock(children, folder, cores)
     plane = console(children, home, folder, cores.client, env)
     client = Client.local(home)
     token = client.post("/api/tokens", {"name": "bench", "role": "owner"})["token"]["token"]

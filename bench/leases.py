@@ -22,7 +22,7 @@ from pathlib import Path
 from baseload.cli.client import Client
 from baseload.control.home import Home
 from bench import nginx, traffic
-from bench.system import Children, Trouble, Watch, find_program, free_port, raise_file_limit, share_cores
+from bench.system import Children, Cores, Trouble, Watch, find_program, free_port, raise_file_limit, share_cores
 from bench.wrk import Wrk
 
 CONNECTIONS, SECONDS, READY_S = 32, 4, 30.0
@@ -65,16 +65,8 @@ def main() -> None:
 
 
 def measure(children: Children, folder: Path, rounds: int) -> None:
-    cores, files = share_cores(), raise_file_limit(65_536)
-    provider, port = free_port(), free_port()
-    conf = nginx.write_mock(folder / "mock", files, provider)
-    program = find_program("nginx", "nginx-light")
-    children.start("the mock", nginx.command(program, conf), cores.mock, folder / "mock.log").await_port(provider)
-    home = Home(folder / "home")
-    home.make()
-    url = f"http://127.0.0.1:{provider}/v1"
-    home.config.write_text(CONFIG.format(url=url, model=traffic.MODEL_WHOLE, upstream=traffic.UPSTREAM_MODEL))
-    env = {**os.environ, "MOCK_KEY": "sk-mock"}
+    cores, port = share_cores(), free_port()
+    home, env = behind_mock(children, folder, cores)
     words = [sys.executable, "-m", "baseload.control", "--home", str(home.path), "--port", str(free_port())]
     children.start("the control plane", [*words, "--no-engine"], cores.client, folder / "control.log", env)
     client = Client.local(home)
@@ -111,6 +103,19 @@ def measure(children: Children, folder: Path, rounds: int) -> None:
         f"a gateway's core does {statistics.median(shares):.2f} of the calls ({min(shares):.2f} to {max(shares):.2f})"
     )
     print(f"questions for leases: {asked:,} for {calls:,} calls, {asked / calls:.4%}")
+
+
+def behind_mock(children: Children, folder: Path, cores: Cores) -> tuple[Home, dict[str, str]]:
+    """A home whose provider is nginx, which runs now; and the environment that it needs."""
+    provider, files = free_port(), raise_file_limit(65_536)
+    conf = nginx.write_mock(folder / "mock", files, provider)
+    program = find_program("nginx", "nginx-light")
+    children.start("the mock", nginx.command(program, conf), cores.mock, folder / "mock.log").await_port(provider)
+    home = Home(folder / "home")
+    home.make()
+    url = f"http://127.0.0.1:{provider}/v1"
+    home.config.write_text(CONFIG.format(url=url, model=traffic.MODEL_WHOLE, upstream=traffic.UPSTREAM_MODEL))
+    return home, {**os.environ, "MOCK_KEY": "sk-mock"}
 
 
 def ready(there: object) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from baseload.errors import Refusal
 from baseload.gateway.kept import NONCE, Kept, key_of
 from baseload.gateway.vault import Vault
 
@@ -83,8 +84,8 @@ class ContentStore:
                 os.write(handle, struct.pack(">I", len(sealed)) + sealed)
             finally:
                 os.close(handle)
-        except OSError as error:
-            log.warning("the content of %s is not kept (%s)", kept.call, error.strerror)
+        except (OSError, Refusal, ValueError) as error:  # a key file that is damaged, a disk that is full
+            log.warning("the content of %s is not kept (%s)", kept.call, error)
 
     def _key(self, path: Path) -> bytes:
         beside = path.with_suffix(".key")

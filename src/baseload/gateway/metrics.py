@@ -14,7 +14,9 @@ from baseload.providers import otel
 BUCKETS_S, FIRST_S = otel.DURATION_S, otel.FIRST_S
 _BUCKETS_NS = tuple(int(bound * 1e9) for bound in BUCKETS_S)
 _FIRST_NS = tuple(int(bound * 1e9) for bound in FIRST_S)
-_INPUT = ("input_uncached", "cache_read", "cache_write_5m", "cache_write_30m", "cache_write_1h", "cache_write_12h")
+_INPUT = frozenset(
+    ("input_uncached", "cache_read", "cache_write_5m", "cache_write_30m", "cache_write_1h", "cache_write_12h")
+)
 
 
 class Series:
@@ -71,17 +73,16 @@ class Metrics:
         """Nanoseconds since the request's first byte, by the wall clock; `first_ns` < 0 = no reply byte came."""
         outcomes = series.outcomes
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
-        tokens = series.tokens
-        for meter in meters:
-            tokens[meter] = tokens.get(meter, 0) + meters[meter]
+        tokens, read = series.tokens, 0
+        for meter, count in meters.items():
+            tokens[meter] = tokens.get(meter, 0) + count
+            if meter in _INPUT:
+                read += count
         series.duration[bisect_left(_BUCKETS_NS, took_ns)] += 1
         series.duration_ns += took_ns
         if first_ns >= 0:
             series.first[bisect_left(_FIRST_NS, first_ns)] += 1
             series.first_ns += first_ns
-        read = 0
-        for meter in _INPUT:
-            read += meters.get(meter, 0)
         if read:
             series.input[bisect_left(otel.TOKENS, read)] += 1
         if written := meters.get("output_total", 0):

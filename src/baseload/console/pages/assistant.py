@@ -140,13 +140,13 @@ async def upload(request: Request) -> Response:
     """A file as the body, its name in `x-name` (percent-encoded)."""
     try:
         who = allow(request, "call")
-        body = b""
+        body = bytearray()
         async for piece in request.stream():
             body += piece
             if len(body) > files.FILE_MAX:
                 raise Refusal(f"At most {files.FILE_MAX >> 20} MB a file.", code="file_too_large", status=413)
         name = unquote(request.headers.get("x-name", "file"))
-        kept = await run_in_threadpool(files.take, context_of(request), who, name, body)
+        kept = await run_in_threadpool(files.take, context_of(request), who, name, bytes(body))
     except Refusal as refusal:
         return problem(refusal)
     return Response(json.dumps(kept), media_type="application/json")
