@@ -22,7 +22,7 @@ from baseload.store import tables as t
 
 PASSWORD = "three quiet load curves"
 SAME = {"sec-fetch-site": "same-origin"}
-OPEN_PAGES = ("/console/sign-in", "/console/link", "/console/language", "/console/assets/")
+OPEN_PAGES = ("/console/oidc/", "/console/sign-in", "/console/link", "/console/language", "/console/assets/")
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ COMMANDS = {
     "balance": ("baseload.cli.money:balance_app", "What accounts may still spend."),
     "budgets": ("baseload.cli.money:budgets_app", "Limits of spending, and how accounts pay."),
     "payments": ("baseload.cli.money:payments_app", "Top-ups, refunds, credits and debits."),
+    "plan": ("baseload.cli.planner:app", "The load, and what to own and what to rent for it."),
     "capital": ("baseload.cli.capital:app", "What is planned and spent on building capacity, by quarter."),
     "scoreboard": ("baseload.cli.capital:scoreboard_app", "The figures that decide, with their targets."),
     "codes": ("baseload.cli.money:codes_app", "Redemption codes."),

@@ -1,4 +1,4 @@
-"""The part of the admin API about the bet: capital planned and spent, the scoreboard."""
+"""The part of the admin API about the bet: capital planned and spent, the scoreboard, the load to plan for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from baseload.control.api import Actor, Body, Ctx, Json
-from baseload.control.services import capital, scoreboard
+from baseload.control.services import capital, planning, scoreboard
 
 router = APIRouter(prefix="/api")
 
@@ -47,3 +47,8 @@ def spend(ctx: Ctx, actor: Actor, body: NewSpending) -> Json:
 @router.get("/scoreboard")
 def board(ctx: Ctx, currency: str = "USD") -> Json:
     return scoreboard.board(ctx, currency)
+
+
+@router.get("/plan/load")
+def load(ctx: Ctx, since: str = "30d", until: str = "", model: str = "") -> Json:
+    return {"hours": planning.hours(ctx, since=since, until=until, model=model)}

@@ -62,7 +62,7 @@ ROUTES: dict[tuple[str, str], str] = {
         "GET /api/accounts/{name}", "GET /api/catalogue", "GET /api/providers", "GET /api/policies", "GET /api/offers",
         "GET /api/prices", "GET /api/prices/check",
         "GET /api/prices/changes", "GET /api/health/hour",
-        "GET /api/metrics", "GET /api/gateways", "GET /api/calls/{call}",
+        "GET /api/metrics", "GET /api/plan/load", "GET /api/gateways", "GET /api/calls/{call}",
         "GET /api/dispatch/report", "POST /api/dispatch/replay", "POST /api/config/diff",
     ),
     **_all(
