@@ -146,7 +146,9 @@ def installed(program: Program, python: bool) -> Path:
 
 
 def _run(words: list[str]) -> None:
-    found = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    # uv reads the system's certificates only where it is told to: a proxy's stands there
+    variables = {"UV_SYSTEM_CERTS": "1", "UV_PYTHON_DOWNLOADS": "never", **os.environ}
+    found = subprocess.run(words, capture_output=True, text=True, timeout=300, env=variables)
     assert found.returncode == 0, f"{words}\n{found.stdout[-1000:]}\n{found.stderr[-2000:]}"
 
 

@@ -18,6 +18,7 @@ PASSWORD = "three quiet load curves"
 PAGES = {
     "overview": "/console/", "scoreboard": "/console/scoreboard",
     "capital": "/console/capital?currency=CNY", "explore": "/console/explore", "prices": "/console/prices",
+    "planner": "/console/planner?engines=own:10:1000000:0.01&rents=vendor:0.5",
     "reconcile": "/console/reconcile", "invoices": "/console/invoices", "settings": "/console/settings",
     "merit": "/console/merit", "usage": "/console/usage",
     "calls": "/console/calls", "accounts": "/console/accounts", "account": "/console/accounts/default",

@@ -42,6 +42,7 @@ NAV = (  # group, word, path, permission
     ("Metering", "Calls", "/console/calls", "own.read"),
     ("Metering", "Accounts", "/console/accounts", "own.read"),
     ("Metering", "Invoices", "/console/invoices", "own.read"),
+    ("Books", "Planner", "/console/planner", "grid.read"),
     ("Books", "Ledger", "/console/ledger", "money.read"),
     ("Books", "Reconciliation", "/console/reconcile", "money.read"),
     ("Books", "Capital", "/console/capital", "money.read"),
