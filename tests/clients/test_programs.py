@@ -28,6 +28,7 @@ KEPT = Path(os.environ.get("BASELOAD_CLIENTS", "build/clients")).resolve()
 MODELS = {"openai": "gpt-5-mini", "anthropic": "claude-sonnet-4-5", "gemini": "gemini-2.5-flash"}
 DOORS = {"openai": '["chat", "responses"]', "anthropic": '["messages"]', "gemini": '["gemini"]'}
 SAY = "Say hello."
+CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 
 
 @dataclass
@@ -146,8 +147,10 @@ def installed(program: Program, python: bool) -> Path:
 
 
 def _run(words: list[str]) -> None:
-    # uv reads the system's certificates only where it is told to: a proxy's stands there
-    variables = {"UV_SYSTEM_CERTS": "1", "UV_PYTHON_DOWNLOADS": "never", **os.environ}
+    # uv and npm read the system's certificates only where they are told to: a proxy's stands there
+    found_at = next((path for path in CERTIFICATES if Path(path).exists()), "")
+    system = {"NODE_EXTRA_CA_CERTS": found_at} if found_at else {}
+    variables = {"UV_SYSTEM_CERTS": "1", "UV_PYTHON_DOWNLOADS": "never", **system, **os.environ}
     found = subprocess.run(words, capture_output=True, text=True, timeout=300, env=variables)
     assert found.returncode == 0, f"{words}\n{found.stdout[-1000:]}\n{found.stderr[-2000:]}"
 

@@ -203,7 +203,7 @@ def test_check_runs_everything_and_names_what_failed(dev: ModuleType, tree: Path
 def test_wrong_words_are_refused_with_the_right_ones(tree: Path) -> None:
     ended = run_dev(tree, "upp")
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert "unknown command 'upp'; known: up, test, nightly, check, bench, lock, clean" in ended.stderr
+    assert "unknown command 'upp'; known: up, test, nightly, check, bench, screenshots, lock, clean" in ended.stderr
     assert "unknown check colours; known: format, lint" in run_dev(tree, "check", "colours").stderr
 
 
@@ -266,10 +266,13 @@ def test_an_old_interpreter_gets_a_sentence() -> None:
     assert "Baseload needs Python 3.11 to 3.14" in ended.stderr
 
 
+DOORS = ("bench", "check", "clean", "lock", "nightly", "screenshots", "test", "up")
+
+
 def test_the_makefile_is_only_a_door(dev: ModuleType) -> None:
     text = (ROOT / "Makefile").read_text()
     calls = re.findall(r"^(\w+):.*## .*\n\t@\$\(PYTHON\) tools/dev\.py (\w+) *(?:\$\(ARGS\))?$", text, re.MULTILINE)
-    assert sorted(calls) == [(name, name) for name in ("bench", "check", "clean", "lock", "nightly", "test", "up")]
+    assert sorted(calls) == [(name, name) for name in DOORS]
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert all(f"make {name}" in listed for name, _ in calls)
 
