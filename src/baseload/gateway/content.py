@@ -81,7 +81,11 @@ class ContentStore:
             sealed = nonce + AESGCM(key).encrypt(nonce, _encode(kept), None)
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             try:
-                os.write(handle, struct.pack(">I", len(sealed)) + sealed)
+                frame = struct.pack(">I", len(sealed)) + sealed
+                written = os.write(handle, frame)
+                if written < len(frame):  # half a frame would hide all that come after it
+                    os.ftruncate(handle, os.fstat(handle).st_size - written)
+                    raise OSError("the disk is full")
             finally:
                 os.close(handle)
         except (OSError, Refusal, ValueError) as error:  # a key file that is damaged, a disk that is full
@@ -93,13 +97,13 @@ class ContentStore:
         if key is not None and beside.exists():
             return key
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
+        if beside.exists():
             key = key_of(self._vault, beside)
-        else:
-            key = os.urandom(32)
+        else:  # whole or not at all: a file of this name has one writer
+            key, fresh = os.urandom(32), beside.with_suffix(".new")
+            handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(handle, "w") as file:
                 file.write(self._vault.seal(base64.b64encode(key).decode()))
+            os.replace(fresh, beside)
         self._keys = {path: key} if len(self._keys) > 64 else {**self._keys, path: key}
         return key

@@ -125,9 +125,7 @@ class Gateway:
         self._look_again_at = 0.0
         # A key may be used the moment it was made: an unknown one is a reason to look at the snapshot's file at once.
         self.look_for_news: Callable[[], bool] = lambda: False
-        self.content: ContentStore | None = (
-            None  # of accounts that keep theirs; none where the control plane is elsewhere
-        )
+        self.content: ContentStore | None = None  # none where the control plane is elsewhere
         self.thoughts = ThoughtStore()
         self.tokens = Tokens(self)
         self.counting = Counting(self)
