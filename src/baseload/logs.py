@@ -16,8 +16,7 @@ from datetime import UTC, datetime
 
 VARIABLE = "BASELOAD_LOG_FORMAT"
 _CALL = re.compile(r"\bcall_[0-9a-f]{22}\b")
-_PLAIN = {"control": "%(asctime)s %(levelname)s %(name)s: %(message)s"}  # it has many parts
-_SHORT = "%(asctime)s %(levelname)s %(message)s"
+_PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class JsonLines(logging.Formatter):
@@ -43,5 +42,5 @@ def configure(process: str) -> None:
     """process: "gateway g0", "control": which one speaks."""
     handler = logging.StreamHandler(sys.stderr)
     as_json = os.environ.get(VARIABLE, "").strip().lower() == "json"
-    handler.setFormatter(JsonLines(process) if as_json else logging.Formatter(_PLAIN.get(process, _SHORT)))
+    handler.setFormatter(JsonLines(process) if as_json else logging.Formatter(_PLAIN))
     logging.basicConfig(level=logging.INFO, handlers=[handler])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import signal
@@ -202,6 +203,18 @@ Traceback (most recent call last):
   File "x.py", line 1
 ValueError: x
 """
+
+
+def test_errors_of_json_logs_are_shown_alike():
+    lines = [
+        {"level": "info", "logger": "baseload.control", "message": "all is well"},
+        {"level": "error", "logger": "baseload.control.config", "message": "config: refused:\nbaseload.toml:3: no."},
+        {"level": "error", "logger": "baseload.control.app", "message": "GET /x failed", "error": "Traceback ..."},
+        [1],
+    ]
+    assert errors_in("\n".join([*map(json.dumps, lines), "{half a line"])) == [
+        "baseload.control.config: config: refused:", "  baseload.toml:3: no.", "baseload.control.app: GET /x failed",
+    ]  # fmt: skip
 
 
 def test_errors_of_the_logs_are_shown_with_their_lines_and_without_tracebacks(tmp_path):

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.grid import Grid, up
+from tests.e2e.grid import Grid, home_with, up
 from tests.vendors import Simulator, start
 
 pytestmark = pytest.mark.long
@@ -104,9 +104,6 @@ def vendors() -> Iterator[dict[str, Simulator]]:
 
 @pytest.fixture(scope="module")
 def grid(tmp_path_factory: pytest.TempPathFactory, vendors: dict[str, Simulator]) -> Iterator[Grid]:
-    home = tmp_path_factory.mktemp("programs") / "home"
-    home.mkdir(mode=0o700)
-    (home / "vendor.key").write_text("sk-v")
     text = "[engine]\nenabled = false\n"
     for name, vendor in vendors.items():
         text += f"""
@@ -114,15 +111,14 @@ def grid(tmp_path_factory: pytest.TempPathFactory, vendors: dict[str, Simulator]
 name = "{name}"
 from = "{name}"
 base_url = "{vendor.base_url}"
-credential = "file:{home}/vendor.key"
+credential = "file:HOME/vendor.key"
 [[offers]]
 model = "{MODELS[name]}"
 provider = "{name}"
 endpoints = {DOORS[name]}
 price = {{ rate = {{ input = "1", output = "2", cache_read = "0.1", cache_write_5m = "1.25" }} }}
 """
-    (home / "baseload.toml").write_text(text)
-    with up(home) as started:
+    with up(home_with(tmp_path_factory.mktemp("programs"), text, vendor_key="sk-v")) as started:
         yield started
 
 

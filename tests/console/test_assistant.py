@@ -9,18 +9,12 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
-from tests.console.browser import Window, chromium
-from tests.e2e.grid import Grid, up
+from tests.console.browser import Window
+from tests.e2e.grid import Grid, home_with, up
 from tests.vendors import Fault, Simulator, start
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 PASSWORD = "three quiet load curves"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
@@ -32,21 +26,19 @@ def vendor() -> Iterator[Simulator]:
 
 @pytest.fixture(scope="module")
 def grid(tmp_path_factory: pytest.TempPathFactory, vendor: Simulator) -> Iterator[Grid]:
-    home = tmp_path_factory.mktemp("assistant") / "home"
-    home.mkdir(mode=0o700)
-    (home / "vendor.key").write_text("sk-vendor")
-    (home / "baseload.toml").write_text(f"""
+    config = f"""
 [[providers]]
 name = "sim"
 from = "openai"
 base_url = "{vendor.base_url}"
-credential = "file:{home}/vendor.key"
+credential = "file:HOME/vendor.key"
 [[offers]]
 model = "seer"
 provider = "sim"
 capabilities = ["vision"]
 price = {{ currency = "USD", rate = {{ input = "1", output = "10", cache_read = "1" }} }}
-""")
+"""
+    home = home_with(tmp_path_factory.mktemp("assistant"), config, vendor_key="sk-vendor")
     with up(home) as started:
         yield started
 

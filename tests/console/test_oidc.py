@@ -14,8 +14,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 from playwright.sync_api import Browser
-from tests.console.browser import Window, chromium
-from tests.e2e.grid import Grid, up
+from tests.console.browser import Window
+from tests.e2e.grid import Grid, home_with, up
 from tests.gateway.harness import free_port
 
 from baseload.control.config import OidcConf, parse
@@ -58,26 +58,18 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def grid(tmp_path_factory: pytest.TempPathFactory, issuer: str) -> Iterator[Grid]:
-    home = tmp_path_factory.mktemp("oidc") / "home"
-    home.mkdir(mode=0o700)
-    (home / "client.secret").write_text("the-client-secret")
-    (home / "baseload.toml").write_text(f"""
+    config = f"""
 [engine]
 enabled = false
 [[oidc]]
 name = "company"
 issuer = "{issuer}"
 client_id = "baseload"
-client_secret = "file:{home}/client.secret"
+client_secret = "file:HOME/client.secret"
 roles = {{ grid-admins = "owner", platform = "auditor" }}
-""")
+"""
+    home = home_with(tmp_path_factory.mktemp("oidc"), config, client_secret="the-client-secret")
     with up(home) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
         yield started
 
 

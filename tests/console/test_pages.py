@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser
-from tests.console.browser import Window, chromium
+from tests.console.browser import Window
 from tests.e2e.grid import Grid, up
 from tests.gateway.harness import Running, chat, exchange, post
 
@@ -26,12 +26,6 @@ PAGES = {
     "ledger": "/console/ledger?check=1", "people": "/console/people",
     "audit": "/console/audit",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

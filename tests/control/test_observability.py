@@ -18,7 +18,7 @@ import promql_parser
 import pytest
 import yaml
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from tests.e2e.grid import Grid, up
+from tests.e2e.grid import Grid, home_with, up
 from tests.gateway.harness import Running, chat, exchange, post
 from tests.vendors import Simulator, start
 
@@ -89,17 +89,13 @@ def vendors() -> Iterator[list[Simulator]]:
 def grid(
     tmp_path_factory: pytest.TempPathFactory, vendors: list[Simulator], collector: Collector
 ) -> Iterator[Grid]:  # fmt: skip
-    home = tmp_path_factory.mktemp("observe") / "home"
-    home.mkdir(mode=0o700)
-    (home / "vendor.key").write_text(SECRET)
-    (home / "otlp.key").write_text("collector-token")
     text = f"""
 [engine]
 enabled = false
 [telemetry]
 otlp_url = "{collector.url}"
 service = "my-grid"
-headers = {{ x-token = "file:{home}/otlp.key" }}
+headers = {{ x-token = "file:HOME/otlp.key" }}
 """
     for number, vendor in enumerate(vendors):
         dialect = ("openai", "deepseek")[number]
@@ -108,26 +104,16 @@ headers = {{ x-token = "file:{home}/otlp.key" }}
 name = "{dialect}"
 from = "{dialect}"
 base_url = "{vendor.base_url}"
-credential = "file:{home}/vendor.key"
+credential = "file:HOME/vendor.key"
 [[offers]]
 model = "m"
 provider = "{dialect}"
 price = {{ rate = {{ input = "{number + 1}", output = "10", cache_read = "1" }} }}
 """
-    (home / "baseload.toml").write_text(text)
-    import os
-
-    os.environ["BASELOAD_LOG_FORMAT"] = "json"
-    from tests.e2e import grid as module
-
-    clean, module.clean_env = module.clean_env, lambda: {**clean(), "BASELOAD_LOG_FORMAT": "json"}
-    try:
-        with up(home) as started:
-            time.sleep(1.5)  # the tracer's cursor stands where it was switched on
-            yield started
-    finally:
-        module.clean_env = clean
-        del os.environ["BASELOAD_LOG_FORMAT"]
+    home = home_with(tmp_path_factory.mktemp("observe"), text, vendor_key=SECRET, otlp_key="collector-token")
+    with up(home, env={"BASELOAD_LOG_FORMAT": "json"}) as started:
+        time.sleep(1.5)  # the tracer's cursor stands where it was switched on
+        yield started
 
 
 def ask(grid: Grid, key: str = "", **more: Any) -> tuple[int, str]:

@@ -87,8 +87,18 @@ class Grid:
             time.sleep(0.2)
 
 
+def home_with(folder: Path, config: str, **files: str) -> Path:
+    """A home that may be started: its baseload.toml, in which HOME is its place, and other files by their names."""
+    home = folder / "home"
+    home.mkdir(mode=0o700)
+    (home / "baseload.toml").write_text(config.replace("HOME", str(home)))
+    for name, text in files.items():
+        (home / name.replace("_", ".")).write_text(text)
+    return home
+
+
 @contextlib.contextmanager
-def up(home: Path, *words: str) -> Iterator[Grid]:
+def up(home: Path, *words: str, env: dict[str, str] | None = None) -> Iterator[Grid]:
     process = subprocess.Popen(
         [
             COMMAND,
@@ -107,7 +117,7 @@ def up(home: Path, *words: str) -> Iterator[Grid]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=clean_env(),
+        env={**clean_env(), **(env or {})},
     )
     try:
         assert process.stdout is not None

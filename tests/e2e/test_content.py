@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from baseload.control.services.content import parsed
-from tests.e2e.grid import Grid, up
+from tests.e2e.grid import Grid, home_with, up
 from tests.gateway.harness import Running, chat, exchange, post
 from tests.vendors import Fault, Simulator, start
 
@@ -24,10 +24,7 @@ def vendor() -> Iterator[Simulator]:
 
 @pytest.fixture(scope="module")
 def grid(tmp_path_factory: pytest.TempPathFactory, vendor: Simulator) -> Iterator[Grid]:
-    home = tmp_path_factory.mktemp("content") / "home"
-    home.mkdir(mode=0o700)
-    (home / "vendor.key").write_text("sk-v")
-    (home / "baseload.toml").write_text(f"""
+    config = f"""
 [engine]
 enabled = false
 [[accounts]]
@@ -39,12 +36,13 @@ name = "silent"
 name = "sim"
 from = "openai"
 base_url = "{vendor.base_url}"
-credential = "file:{home}/vendor.key"
+credential = "file:HOME/vendor.key"
 [[offers]]
 model = "m"
 provider = "sim"
 price = {{ rate = {{ input = "1", output = "10", cache_read = "1" }} }}
-""")
+"""
+    home = home_with(tmp_path_factory.mktemp("content"), config, vendor_key="sk-v")
     with up(home) as started:
         yield started
 
@@ -114,10 +112,11 @@ def test_it_is_gone_when_the_account_keeps_nothing_any_more(grid: Grid) -> None:
     grid.run("apply")
     from sqlalchemy import create_engine
 
+    from baseload.control.home import Home
     from baseload.control.services.content import prune
 
     class Context:
-        home = type("H", (), {"path": grid.home})()
+        home = Home(grid.home)
         engine = create_engine(f"sqlite:///{grid.home}/baseload.db")
 
     assert prune(Context()) > 0  # type: ignore[arg-type]

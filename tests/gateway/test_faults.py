@@ -171,7 +171,9 @@ def test_a_credential_that_is_missing_takes_only_its_offer_out(tmp_path: Path, m
     lines = (tmp_path / "gateway.log").read_text().splitlines()
     told = [line for line in lines if "ERROR" in line and "NOT_SET" in line]
     assert len(told) == 1
-    assert "ERROR provider p1 cannot serve a@p1: The environment variable NOT_SET is not set." in told[0]
+    assert (
+        "ERROR baseload.gateway: provider p1 cannot serve a@p1: The environment variable NOT_SET is not set." in told[0]
+    )
 
 
 def test_a_kept_connection_that_the_server_closed_is_replaced(tmp_path: Path) -> None:

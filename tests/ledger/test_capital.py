@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from baseload import store
-from baseload.control.services.capital import amount, sentence, short
+from baseload.control.services.capital import amount_of, sentence, short
 from baseload.errors import Refusal
 from baseload.ledger import capital
 from baseload.ledger.capital import Entry, Quarter
@@ -85,10 +85,10 @@ def test_amounts_as_people_write_them() -> None:
     for text, nano in (("31.8bn", 318 * BN // 10), ("380 bn", 380 * BN), ("250m", BN // 4),
                        ("1,200,000.50", 12 * 10**14 + 5 * 10**8),
                        ("7", 7 * 10**9), ("1.23456k", 1_234_560_000_000)):  # fmt: skip
-        assert amount(text) == nano
+        assert amount_of(text) == nano
     for wrong in ("", "bn", "-3", "3 apples", "1e9", "1.0000000001"):
         with pytest.raises(Refusal):
-            amount(wrong)
+            amount_of(wrong)
     assert [short(nano) for nano in (380 * BN, 31_666_666_666_666_666_667, 5 * BN // 1000, 1_500_000_000)] == [
         "380 bn", "31.7 bn", "5 m", "1.50",
     ]  # fmt: skip

@@ -5,6 +5,7 @@ In:    log files that grow. Out: the error lines that came since the last look, 
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from pathlib import Path
@@ -20,7 +21,10 @@ def errors_in(text: str) -> list[str]:
     found: list[str] = []
     following = 0
     for line in text.splitlines():
-        if record := _RECORD.match(line):
+        if line.startswith("{"):
+            following = 0
+            found += _said(line)
+        elif record := _RECORD.match(line):
             following = FOLLOW_LINES_MAX if record[1] in ("ERROR", "CRITICAL") else 0
             if following:
                 found.append(record[2])
@@ -30,6 +34,18 @@ def errors_in(text: str) -> list[str]:
             following -= 1
             found.append("  " + line)
     return found
+
+
+def _said(line: str) -> list[str]:
+    """Of a line of JSON (BASELOAD_LOG_FORMAT=json): the message of an error, line by line as it was."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return []
+    if not isinstance(record, dict) or record.get("level") not in ("error", "critical"):
+        return []
+    first, *rest = str(record.get("message", "")).splitlines() or [""]
+    return [f"{record.get('logger', '')}: {first}", *(f"  {one}" for one in rest[:FOLLOW_LINES_MAX] if one.strip())]
 
 
 class Echo:

@@ -66,6 +66,11 @@ class Home:
         return self.path / "journal"
 
     @property
+    def content(self) -> Path:
+        """Prompts and answers of accounts that keep them."""
+        return self.path / "content"
+
+    @property
     def logs(self) -> Path:
         return self.path / "logs"
 

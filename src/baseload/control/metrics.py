@@ -23,7 +23,7 @@ MEDIA = CONTENT_TYPE_PLAIN_0_0_4
 
 
 class Books(Collector):
-    """Every figure from one consistent picture of the database."""
+    """Figures of this process, of one consistent picture of the database, and of the purses."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -74,10 +74,10 @@ class Books(Collector):
         labels = ["account", "purse", "currency"]
         left = GaugeMetricFamily("baseload_purse_available", "What a purse may still spend.", labels=labels)
         funds = GaugeMetricFamily("baseload_purse_funds", "What a purse has, or its limit.", labels=labels)
-        for state in purses.states(context.engine, now_ns, None):
-            label = [names.get(state.purse.account, ""), state.purse.name, state.purse.currency]
-            left.add_metric(label, state.available_nano / 1e9)
-            funds.add_metric(label, state.funds_nano / 1e9)
+        for one in purses.states(context.engine, now_ns, None):
+            label = [names.get(one.purse.account, ""), one.purse.name, one.purse.currency]
+            left.add_metric(label, one.available_nano / 1e9)
+            funds.add_metric(label, one.funds_nano / 1e9)
         yield left
         yield funds
 

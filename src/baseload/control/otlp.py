@@ -13,11 +13,11 @@ from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.status import Status, StatusCode
 
 from baseload import __version__
-from baseload.control.spans import INTERNAL, SERVER, Span
+from baseload.control.spans import CLIENT, SERVER, Span
 from baseload.errors import Refusal
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
-_KIND = {INTERNAL: SpanKind.INTERNAL, SERVER: SpanKind.SERVER}
+_KIND = {SERVER: SpanKind.SERVER, CLIENT: SpanKind.CLIENT}
 _SCOPE = InstrumentationScope("baseload", __version__)
 
 
@@ -41,7 +41,7 @@ def _readable(one: Span, resource: Resource) -> ReadableSpan:
         resource=resource,
         attributes=one.attributes,
         events=events,
-        kind=_KIND.get(one.kind, SpanKind.CLIENT),
+        kind=_KIND[one.kind],
         instrumentation_scope=_SCOPE,
         status=Status(StatusCode.ERROR, one.error) if one.error else Status(StatusCode.UNSET),
         start_time=one.start_ns,

@@ -10,10 +10,10 @@ import hashlib
 import json
 from typing import Any, NamedTuple
 
+from baseload.ledger.calls import SOUND
 from baseload.providers import otel
 
-FINE = ("ok", "client_left", "stopped")
-INTERNAL, SERVER, CLIENT = 0, 1, 2  # of SpanKind
+SERVER, CLIENT = 1, 2  # of SpanKind
 
 
 class Names(NamedTuple):
@@ -69,7 +69,7 @@ def of_attempt(row: Any, names: Names) -> Span:
         attributes["gen_ai.response.id"] = row.upstream_id
     if row.cost_nano is not None:
         attributes |= {"baseload.cost.nano": row.cost_nano, "baseload.cost.currency": row.cost_currency}
-    error = "" if row.outcome in FINE else row.fault or row.outcome
+    error = "" if row.outcome in SOUND else row.fault or row.outcome
     if error:
         attributes["error.type"] = error
     start = row.sent_ns or row.accepted_ns
@@ -93,10 +93,10 @@ def of_call(rows: list[Any], names: Names) -> Span:
     if charged:
         attributes["baseload.charge.nano"] = sum(row.charge_nano for row in charged)
         attributes["baseload.charge.currency"] = charged[-1].charge_currency
-    error = "" if last.outcome in FINE else last.fault or last.outcome
+    error = "" if last.outcome in SOUND else last.fault or last.outcome
     if error:
         attributes["error.type"] = error
-    first = min((row.first_ns for row in rows if row.first_ns > 0 and row.outcome in FINE), default=0)
+    first = min((row.first_ns for row in rows if row.first_ns > 0 and row.outcome in SOUND), default=0)
     start = min(row.accepted_ns for row in rows)
     end = max(start, *(row.end_ns for row in rows))
     return Span(f"{operation} {last.model}", trace, span, 0, SERVER, start, end, attributes, first, error)

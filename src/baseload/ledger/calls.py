@@ -25,6 +25,7 @@ from baseload.store import tables
 from baseload.wire.usage import price_meters
 
 PAGE_MAX = 1000
+SOUND = ("ok", "client_left", "stopped")  # outcomes of attempts at which no provider failed
 
 
 def call(engine: Engine, call_id: str) -> dict[str, Any]:

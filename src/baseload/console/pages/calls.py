@@ -15,6 +15,7 @@ from baseload.console.words import translator
 from baseload.control.people.roles import MEMBER
 from baseload.control.services import reports
 from baseload.errors import Refusal
+from baseload.ledger.calls import SOUND
 
 PAGE = 50
 
@@ -54,7 +55,7 @@ def spans(call: dict[str, Any]) -> list[charts.Span]:
         return float(round((ns - begun) / 1e6, 2))
 
     for one in call["attempts"]:
-        failed = one["outcome"] not in ("ok", "client_left", "stopped")
+        failed = one["outcome"] not in SOUND
         number = one["attempt"]
         edges = [("hold, dispatch", one["accepted_ns"]), ("wait for first byte", one["sent_ns"]),
                  ("reply", one["first_ns"]), ("", one["end_ns"])]  # fmt: skip

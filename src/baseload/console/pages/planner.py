@@ -30,15 +30,14 @@ def show(request: Request) -> Response:
     current = context.publisher.current()
     values: dict[str, Any] = {"found": None, "screening": None, "refusal": None, "pictures": []}
     try:
-        rows = planning.hours(context, since=given["since"], until="", model=given["model"])
-        work = [Work(**row) for row in rows]
-        found = values["found"] = summary.of_load(work)
-        values["pictures"] = [_by_hour(word("Load by the hour"), work, word("tokens")),
-                              _sorted(word("The same, sorted"), found["duration"], word("tokens"))]  # fmt: skip
-        nodes = [summary.node_of(line) for line in given["engines"].split()]
-        rents = [summary.rent_of(line) for line in given["rents"].split()]
-        if nodes or rents:
-            values["screening"] = summary.of_screening(work, nodes, rents)
+        seen = planning.look(
+            context, since=given["since"], model=given["model"], engines=given["engines"].split(),
+            rents=given["rents"].split(),
+        )  # fmt: skip
+        values |= {"found": seen["load"], "screening": seen["screening"], "pictures": [
+            _by_hour(word("Load by the hour"), seen["work"], word("tokens")),
+            _sorted(word("The same, sorted"), seen["load"]["duration"], word("tokens")),
+        ]}  # fmt: skip
     except Refusal as refusal:
         values["refusal"] = refusal
     models = sorted({offer.model for offer in current.offers}) if current else []

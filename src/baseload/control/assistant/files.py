@@ -52,13 +52,11 @@ def media_of(body: bytes) -> str:
 
 
 def _decoded(body: bytes) -> str | None:
-    for encoding in ("utf-16" if body[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig",):
-        try:
-            text = body.decode(encoding)
-        except UnicodeDecodeError:
-            return None
-        return None if "\0" in text else text
-    return None
+    try:
+        text = body.decode("utf-16" if body[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else text
 
 
 def take(context: Context, who: Principal, name: str, body: bytes) -> dict[str, Any]:

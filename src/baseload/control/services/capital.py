@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from fractions import Fraction
 from typing import Any
 
 import msgspec
@@ -16,14 +17,14 @@ from baseload.control.rules import amount_nano
 from baseload.errors import Refusal
 from baseload.ledger import capital
 from baseload.ledger.texts import decimal
-from baseload.money.amount import check_currency
+from baseload.money.amount import check_currency, format_decimal, round_half_even
 
 SIZES = {"": 0, "k": 3, "m": 6, "mn": 6, "bn": 9, "tn": 12}
 _SHORT = re.compile(r"([0-9]+)(?:\.([0-9]+))?\s*([a-z]*)", re.ASCII)
 Json = dict[str, Any]
 
 
-def amount(text: str) -> int:
+def amount_of(text: str) -> int:
     """ "31.8bn" or "31800000000" -> nano-units, exactly. Raises Refusal."""
     match = _SHORT.fullmatch(text.strip().lower().replace(",", ""))
     if match is None or match[3] not in SIZES:
@@ -64,13 +65,14 @@ def short(nano: int) -> str:
     """31_666_666_666_666_666_667 -> "31.7 bn". One decimal, half to even."""
     for size, unit in ((12, "tn"), (9, "bn"), (6, "m"), (3, "k")):
         if abs(nano) >= 10 ** (size + 9):
-            return f"{round(nano / 10 ** (size + 8)) / 10:g} {unit}"
+            tenths = round_half_even(Fraction(nano, 10 ** (size + 8)))
+            return f"{format_decimal(tenths, 1)} {unit}"
     return decimal(nano)
 
 
 def plan(context: Context, actor: str, *, quarter: str, amount: str, currency: str, project: str, memo: str) -> Json:
     """What is planned for a quarter and project from now on."""
-    nano = _amount(amount)
+    nano = amount_of(amount)
     with store.writing(context.engine) as connection:
         made = capital.plan(
             connection, nano, check_currency(currency), quarter=capital.check_quarter(quarter), project=_name(project),
@@ -85,7 +87,7 @@ def spend(
     back: bool = False,
 ) -> Json:  # fmt: skip
     """Money that was spent; `back`: that came back."""
-    nano, now_ns = _amount(amount), time.time_ns()
+    nano, now_ns = amount_of(amount), time.time_ns()
     with store.writing(context.engine) as connection:
         made = capital.spend(
             connection, -nano if back else nano, check_currency(currency), project=_name(project), actor=actor,
@@ -93,9 +95,6 @@ def spend(
             at_ns=now_ns, memo=memo, record=audit.recorder(actor),
         )  # fmt: skip
     return {"entry": msgspec.to_builtins(made)}
-
-
-_amount = amount
 
 
 def _name(project: str) -> str:

@@ -19,7 +19,6 @@ from sqlalchemy import select
 from baseload import store
 from baseload.control import audit
 from baseload.control.context import Context
-from baseload.control.home import Home
 from baseload.errors import Refusal
 from baseload.gateway.kept import NONCE, Kept, key_of
 from baseload.gateway.vault import Vault
@@ -27,10 +26,6 @@ from baseload.store import tables as t
 
 log = logging.getLogger("baseload.control.content")
 _decode = msgspec.msgpack.Decoder(Kept).decode
-
-
-def folder_of(home: Home) -> Path:
-    return home.path / "content"
 
 
 def show(context: Context, actor: str, call: str) -> dict[str, Any]:
@@ -44,7 +39,7 @@ def show(context: Context, actor: str, call: str) -> dict[str, Any]:
     day = datetime.fromtimestamp(row.accepted_ns // 10**9, UTC).date().isoformat()
     with store.writing(context.engine) as connection:
         audit.record(connection, actor, "content.show", call)
-    for path in sorted((folder_of(context.home) / str(row.account)).glob(f"{day}.*.log")):
+    for path in sorted((context.home.content / str(row.account)).glob(f"{day}.*.log")):
         for kept in frames(path, context.vault):
             if kept.call == call:
                 status, reply = parsed(kept.reply)
@@ -109,7 +104,7 @@ def prune(context: Context, now_ns: int = 0) -> int:
         days = {str(row.id): int(row.extra.get("content_days", 0))
                 for row in connection.execute(select(t.accounts.c.id, t.accounts.c.extra))}  # fmt: skip
     gone = 0
-    root = folder_of(context.home)
+    root = context.home.content
     for path in sorted(root.glob("*/*.log")) if root.is_dir() else ():
         oldest = (now - timedelta(days=days.get(path.parent.name, 0))).isoformat()
         if path.name[:10] <= oldest:

@@ -9,12 +9,12 @@ from sqlalchemy import func, select
 
 from baseload import store
 from baseload.control.context import Context
+from baseload.ledger.calls import SOUND
 from baseload.store import tables as t
 
 MINUTE_NS = 60 * 10**9
 MINUTES = 60
 NEWEST = 50_000  # readings looked at: a grid with more in an hour sees its last part
-FINE = ("ok", "client_left", "stopped")
 
 
 def last_hour(context: Context, now_ns: int = 0) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def last_hour(context: Context, now_ns: int = 0) -> dict[str, Any]:
         if row.offer in provider_of:
             cell = cells[provider_of[row.offer]][row.minute]
             cell[0] += row.count
-            cell[1] += 0 if row.outcome in FINE else row.count
+            cell[1] += 0 if row.outcome in SOUND else row.count
     shown = [
         {"name": name, "cells": [tuple(cell) for cell in line], "attempts": sum(cell[0] for cell in line),
          "failed": sum(cell[1] for cell in line)}

@@ -56,9 +56,10 @@ def run(
             f"Somebody has changed the lines that {path} has from the last import.",
             "Move them out of the block, or give --replace to lose the changes.", code="import_changed", status=409,
         )  # fmt: skip
-    _settle_names(plan, rest)
-    body = toml(plan, model_policies="[model_policies]" not in rest)
-    if plan.model_policies and "[model_policies]" in rest:
+    known = _parsed(rest)
+    _settle_names(plan, known)
+    body = toml(plan, model_policies="model_policies" not in known)
+    if plan.model_policies and "model_policies" in known:
         for model, policy in plan.model_policies.items():
             plan.say(
                 "not carried", f"model_policies.{model}", policy, "the file has [model_policies]: add the line there"
@@ -97,12 +98,15 @@ def _digest(lines: str) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _settle_names(plan: Plan, rest: str) -> None:
-    """What the file names already stays; what was to have that name gets the source before it."""
+def _parsed(rest: str) -> Json:
     try:
-        raw = tomllib.loads(rest)
+        return tomllib.loads(rest)
     except tomllib.TOMLDecodeError:
-        return  # `parse` says it with its line
+        return {}  # it is refused with its line when the whole is checked
+
+
+def _settle_names(plan: Plan, raw: Json) -> None:
+    """What the file names already stays; what was to have that name gets the source before it."""
     for kind in ("providers", "tariffs", "accounts", "policies", "groups"):
         theirs = {str(one.get("name")) for one in raw.get(kind, []) if isinstance(one, dict)}
         renamed = {}
